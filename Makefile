@@ -1,0 +1,54 @@
+# The ways in. Needs only Python >= 3.11, pip and make: every target sets up what it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# `--without-pip` plus the outer pip's own `--python`: works too where the system's Python ships no ensurepip.
+PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --no-input -qq
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check chaos lock clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Afterword needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	@echo "installing the locked dependencies into $(VENV) ..." >&2
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "installing the locked development tools into $(VENV) ..." >&2
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.recogniser: requirements-recogniser.lock $(VENV)/.runtime
+	@echo "installing the recogniser (about 250 MB) into $(VENV) ..." >&2
+	@$(PIP) install --require-hashes -r requirements-recogniser.lock
+	@touch $@
+
+# A recording of your own needs ears: the recogniser is installed only then.
+demo: $(VENV)/.runtime $(if $(RECORDING),$(VENV)/.recogniser)  ## the whole job on this machine, no accounts (RECORDING=my.wav for your own)
+	@$(BIN)/python -m service demo $(if $(RECORDING),--recording "$(RECORDING)") $(ARGS)
+
+test: $(VENV)/.dev  ## every test, under five minutes on two cores
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## lint, formatting, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+chaos: $(VENV)/.dev  ## 200 recordings, faults everywhere, ten SIGKILLs; the ledger must balance (ARGS="--recordings 50")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+lock:  ## write the lock files anew from pyproject.toml (needs uv)
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	uv pip compile -q pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --extra recogniser -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-recogniser.lock
+
+clean:  ## forget the virtual environment and what tools left behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
