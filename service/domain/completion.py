@@ -1,0 +1,34 @@
+"""What the LLM Gateway answered, in our words."""
+
+from enum import StrEnum
+
+from service.domain.job import Fact
+
+
+class Finish(StrEnum):
+    """Why a model stopped, normalised over the providers' own words (vendor API reference: finish_reason)."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    """Cut off at max_tokens: an error, never a silent half."""
+    FILTERED = "filtered"
+    OTHER = "other"
+
+
+class Usage(Fact):
+    """Tokens, by one naming, whichever the vendor used."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+
+
+class Completion(Fact):
+    """One answer. `content` is None when the model gave none. `model` is the one that answered, as far as is told."""
+
+    content: str | None
+    finish: Finish
+    finish_reason: str | None
+    model: str
+    usage: Usage
+    request_id: str | None

@@ -1,0 +1,48 @@
+"""The names of what is logged: `noun.past`. Operators search and alarm by them, so a name never changes meaning."""
+
+from typing import Final
+
+SERVICE_STARTED: Final = "service.started"
+SERVICE_READY: Final = "service.ready"
+SERVICE_STOPPING: Final = "service.stopping"
+SERVICE_STOPPED: Final = "service.stopped"
+SERVICE_HEARTBEAT: Final = "service.heartbeat"
+
+DROP_RECEIVED: Final = "drop.received"
+DROP_KNOWN: Final = "drop.known"
+DROP_UNMATCHED: Final = "drop.unmatched"
+DROP_IGNORED: Final = "drop.ignored"
+DROP_UNREADABLE: Final = "drop.unreadable"
+DROP_WITHDRAWN: Final = "drop.withdrawn"
+DROPS_FAILED: Final = "drops.failed"
+
+JOB_SUBMITTED: Final = "job.submitted"
+JOB_ADOPTED: Final = "job.adopted"
+JOB_IN_DOUBT: Final = "job.in_doubt"
+JOB_RESUBMITTED: Final = "job.resubmitted"
+JOB_TRANSCRIBED: Final = "job.transcribed"
+JOB_WAITING: Final = "job.waiting"
+JOB_DECIDED: Final = "job.decided"
+JOB_PUBLISHED: Final = "job.published"
+JOB_RETRIED: Final = "job.retried"
+JOB_PARKED: Final = "job.parked"
+JOB_LEASE_LOST: Final = "job.lease_lost"
+JOB_CRASHED: Final = "job.crashed"
+JOB_HANDED_BACK: Final = "job.handed_back"
+
+ANSWER_STORED: Final = "answer.stored"
+ANSWER_REUSED: Final = "answer.reused"
+ANSWER_FAILED: Final = "answer.failed"
+
+CALLBACK_RECEIVED: Final = "callback.received"
+CALLBACK_REFUSED: Final = "callback.refused"
+CALLBACK_MISPLACED: Final = "callback.misplaced"
+CALLBACK_LOST: Final = "callback.lost"
+CALLBACK_UNSTORED: Final = "callback.unstored"
+
+ACCOUNT_PARKED: Final = "account.parked"
+ACCOUNT_RESUMED: Final = "account.resumed"
+
+STORE_FAILED: Final = "store.failed"
+STORE_RECOVERED: Final = "store.recovered"
+CLOCK_SKEWED: Final = "clock.skewed"

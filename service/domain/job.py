@@ -1,0 +1,166 @@
+"""A job: one recording on its way to one event a run. These are the facts that travel in a row of the table."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NewType
+
+from pydantic import BaseModel, ConfigDict
+
+from service.domain.errors import Code
+from service.engine.rules import Steps
+
+JobId = NewType("JobId", str)
+TranscriptId = NewType("TranscriptId", str)
+
+
+class Status(StrEnum):
+    """Where a job stands; the status alone says what happens next."""
+
+    RECEIVED = "received"
+    SUBMITTED = "submitted"
+    TRANSCRIBED = "transcribed"
+    DECIDED = "decided"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+STEPS: Final = Steps(
+    following=MappingProxyType(
+        {
+            Status.RECEIVED: frozenset({Status.RECEIVED, Status.SUBMITTED, Status.DECIDED}),
+            # Back to received: the vendor's own failure of a transcript that it never billed is submitted anew.
+            Status.SUBMITTED: frozenset({Status.SUBMITTED, Status.TRANSCRIBED, Status.RECEIVED, Status.DECIDED}),
+            Status.TRANSCRIBED: frozenset({Status.TRANSCRIBED, Status.DECIDED}),
+            Status.DECIDED: frozenset({Status.DECIDED, Status.PUBLISHED, Status.FAILED}),
+            Status.PUBLISHED: frozenset(),
+            Status.FAILED: frozenset(),
+        }
+    ),
+    # From `transcribed` on a callback can tell nothing new: it is counted and changes no due time.
+    listening=frozenset({Status.RECEIVED, Status.SUBMITTED}),
+    reopening=MappingProxyType(
+        {
+            Status.FAILED: frozenset({Status.RECEIVED, Status.SUBMITTED, Status.TRANSCRIBED}),
+            Status.PUBLISHED: frozenset({Status.TRANSCRIBED}),
+        }
+    ),
+)
+
+
+class Kind(StrEnum):
+    """Where a recording's sound comes from."""
+
+    FILE = "file"
+    URL = "url"
+    TRANSCRIPT = "transcript"
+    """There is no sound: the transcript exists already and is not ours to bill, adopt or delete."""
+
+
+class Outcome(StrEnum):
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Fact(BaseModel):
+    """Frozen, evolved by copy; unknown fields are refused so that no replica drops what a newer one wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recording(Fact):
+    """What was dropped, as it was announced.
+
+    `uri` is fit to be told (no user, no query); `location` is where the bytes are (an absolute path, a whole URL, a
+    transcript id) and stays inside. `digest` is the content's SHA-256 in hex for files. `size` is in bytes.
+    `dropped_at` is RFC 3339, UTC.
+    """
+
+    kind: Kind
+    uri: str
+    key: str
+    name: str
+    location: str
+    size: int | None = None
+    version: str | None = None
+    digest: str | None = None
+    dropped_at: str
+    metadata: Mapping[str, str] = {}
+
+
+class Intent(Fact):
+    """A submission that we are about to make, or made without seeing the answer. `at`: epoch seconds."""
+
+    at: float
+    audio_url: str
+    webhook_url: str | None
+
+
+class TranscriptFacts(Fact):
+    """What later stages need of a transcript without reading it. `duration` in whole seconds."""
+
+    id: TranscriptId
+    ours: bool
+    language: str | None = None
+    duration: int | None = None
+    blank: bool = False
+
+
+class Failure(Fact):
+    """Why something ended without success: a documented code and words fit for an event."""
+
+    code: Code
+    message: str
+    request_id: str | None = None
+
+
+class Verdict(Fact):
+    """How a run ended, fixed before anybody is told. `at` is RFC 3339, UTC."""
+
+    outcome: Outcome
+    at: str
+    error: Failure | None = None
+    skipped: str | None = None
+
+
+class Trouble(Fact):
+    """What is being retried: how often it failed in a row, since when (epoch seconds), and the last words about it."""
+
+    attempts: int
+    since: float
+    last: str
+
+
+class Moment(Fact):
+    """A line of a job's timeline. `at`: epoch seconds."""
+
+    at: float
+    run: int
+    status: Status
+    note: str | None = None
+
+
+class Job(Fact):
+    """The facts of one job. `pipeline` is the name it was matched to; the pins are digests of pipelines stored once."""
+
+    id: JobId
+    recording: Recording
+    pipeline: str
+    run: int = 1
+    submitted_at: float | None = None
+    transcript_pin: str | None = None
+    """The pipeline whose transcript options were sent, from the intent on."""
+    pipeline_digest: str | None = None
+    """The pipeline whose prompts are asked, from before the first request on."""
+    intent: Intent | None = None
+    resubmissions: int = 0
+    transcript: TranscriptFacts | None = None
+    trouble: Trouble | None = None
+    prompt_trouble: Mapping[str, Trouble] = {}
+    prompt_failures: Mapping[str, Failure] = {}
+    """Prompts of this run that cannot be answered; an error is never stored as an answer."""
+    in_doubt: bool = False
+    """A submission may have happened and nothing can prove it: waits for a person."""
+    verdict: Verdict | None = None
+    timeline: tuple[Moment, ...] = ()

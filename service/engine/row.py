@@ -1,0 +1,93 @@
+"""A row of the one table: something to do, when to look at it again, and who is on it.
+
+The engine never looks inside `facts`; it only knows statuses by the table of legal steps that it is given.
+All times are seconds since the epoch, UTC, by the clock that the caller passes in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+RowId = NewType("RowId", str)
+Token = NewType("Token", int)
+
+
+class Lane(StrEnum):
+    """Which queue a row stands in: what just arrived never waits behind what is being caught up on."""
+
+    FRESH = "fresh"
+    BACKFILL = "backfill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One job as the engine sees it.
+
+    `due_at` is None exactly when the row has ended. `claims` counts claims in a row that brought no progress.
+    `callbacks` counts what the outside said, `callbacks_checked` how much of that has been looked into.
+    `subject` is the outside's own name for the work, once known. `parked` names the gate that the row waits at.
+    """
+
+    id: RowId
+    status: str
+    lane: Lane = Lane.FRESH
+    facts: Mapping[str, object] = field(default_factory=dict)
+    created_at: float
+    updated_at: float
+    due_at: float | None
+    lease_until: float = 0.0
+    claimable_at: float = 0.0
+    token: Token = Token(0)
+    claims: int = 0
+    callbacks: int = 0
+    callbacks_checked: int = 0
+    subject: str | None = None
+    parked: str | None = None
+    schema: int = 1
+
+    @property
+    def ended(self) -> bool:
+        return self.due_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Save:
+    """What a worker decided about the row that it holds.
+
+    `due_at` None ends the row. `keep_lease` goes on under the same lease; otherwise the row is handed back.
+    `heard` is the number of callbacks that this save answers: those counted at the claim, and only if the outside
+    was asked after it (or will be at `due_at`). `progress` False keeps the count of fruitless claims.
+    `owns` is a name no two rows may own (the vendor's id of paid work); `names` are more names to find the row by.
+    """
+
+    status: str
+    facts: Mapping[str, object]
+    due_at: float | None
+    keep_lease: bool = False
+    heard: int = 0
+    progress: bool = True
+    subject: str | None = None
+    parked: str | None = None
+    owns: str | None = None
+    names: tuple[str, ...] = ()
+
+
+class Heard(StrEnum):
+    """What became of a callback."""
+
+    COUNTED = "counted"
+    ENDED = "ended"
+    """The row has ended; it stays as it is."""
+    UNKNOWN = "unknown"
+    """No such row; a note was kept."""
+    OTHER_SUBJECT = "other_subject"
+    """It speaks of another subject than the row's own; nothing was counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callback:
+    """Something the outside said about a row. `subject` None: it did not say of what."""
+
+    row_id: RowId
+    subject: str | None

@@ -1,0 +1,153 @@
+"""The rules of the one table, as functions from a row to a row: no clock, no storage, no luck.
+
+Every store runs these inside its own transaction, so that no two engines can differ in what a claim, a save or a
+callback means; the property test runs them alone.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Final
+
+from service.engine.errors import IllegalStep, LeaseLost
+from service.engine.row import Callback, Heard, Lane, Row, Save, Token
+
+SCHEMA: Final = 1
+"""The version of a row that this code understands; rows of another version are left alone."""
+
+CLAIMS_AT_MOST: Final = 10
+"""The claim in a row without progress at which a worker must end the row instead of running it."""
+
+OLDEST_CONSIDERED: Final = 100
+"""Claims pick at random within this many of the longest due, so that replicas rarely reach for the same row."""
+
+ANY_LANE_EVERY: Final = 8
+"""Every so manieth claim takes the longest due of any lane, so that backfill never starves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The legal steps of a kind of row.
+
+    `following` maps each status to those a save may lead to (itself included where staying is legal). A status
+    that maps to nothing is an end. In the `listening` statuses a callback means that there is something to look at.
+    `reopening` maps an ended status to where the next run of it may begin.
+    """
+
+    following: Mapping[str, Set[str]]
+    listening: Set[str]
+    reopening: Mapping[str, Set[str]]
+
+    def known(self) -> Set[str]:
+        return self.following.keys()
+
+    def ends(self, status: str) -> bool:
+        return not self.following[status]
+
+
+def pause(claims: int) -> float:
+    """Seconds that a row rests after its lease, when this many claims in a row brought no progress."""
+    return 0.0 if claims <= 1 else min(5.0 * 2.0 ** (claims - 2), 300.0)
+
+
+def claimable(row: Row, now: float) -> bool:
+    """Both the due time and the lease (with its rest) must be past."""
+    return row.due_at is not None and row.due_at <= now and row.claimable_at <= now
+
+
+def claimed(row: Row, now: float, lease: float) -> Row:
+    """The row under a new fencing token; whoever held it before can no longer save. Not progress."""
+    claims = row.claims + 1
+    return replace(
+        row,
+        token=Token(row.token + 1),
+        claims=claims,
+        lease_until=now + lease,
+        claimable_at=now + lease + pause(claims),
+    )
+
+
+def renewed(row: Row, token: Token, now: float, lease: float, *, progress: bool = False) -> Row:
+    """The same hold for longer; `progress` clears the count of fruitless claims.
+
+    Raises LeaseLost when the row has since been claimed by another, or has ended.
+    """
+    held(row, token)
+    claims = 0 if progress else row.claims
+    return replace(row, lease_until=now + lease, claimable_at=now + lease + pause(claims), claims=claims)
+
+
+def saved(row: Row, token: Token, save: Save, now: float, steps: Steps) -> Row:
+    """The row as the holder of `token` decided.
+
+    It is due now, whatever the holder said, while callbacks have come that nobody looked into and the new status
+    listens. Raises LeaseLost for an outdated token, IllegalStep for a step that is not in the table.
+    """
+    held(row, token)
+    step(row.status, save, steps)
+    checked = max(row.callbacks_checked, min(save.heard, row.callbacks))
+    due_at = save.due_at
+    if due_at is not None and save.status in steps.listening and row.callbacks > checked:
+        due_at = min(due_at, now)
+    claims = 0 if save.progress else row.claims
+    lease_until = row.lease_until if save.keep_lease else 0.0
+    rest = pause(claims)
+    return replace(
+        row,
+        status=save.status,
+        facts=save.facts,
+        updated_at=now,
+        due_at=due_at,
+        lease_until=lease_until,
+        claimable_at=lease_until + rest if save.keep_lease else (0.0 if save.progress else now + rest),
+        claims=claims,
+        callbacks_checked=checked,
+        subject=save.subject if save.subject is not None else row.subject,
+        parked=save.parked,
+    )
+
+
+def called_back(row: Row, callback: Callback, now: float, steps: Steps) -> tuple[Row, Heard]:
+    """The row after a callback: counted, and due now where its status listens; lease and the holder's fields stay."""
+    if row.ended or row.due_at is None:
+        return row, Heard.ENDED
+    if row.subject is not None and callback.subject is not None and callback.subject != row.subject:
+        return row, Heard.OTHER_SUBJECT
+    due_at = min(row.due_at, now) if row.status in steps.listening else row.due_at
+    return replace(row, callbacks=row.callbacks + 1, due_at=due_at), Heard.COUNTED
+
+
+def reopened(row: Row, status: str, facts: Mapping[str, object], lane: Lane, now: float, steps: Steps) -> Row:
+    """An ended row sent on its next run, under a token that nobody holds.
+
+    Raises IllegalStep if it has not ended or may not begin again at `status`.
+    """
+    if not row.ended or status not in steps.reopening.get(row.status, frozenset()):
+        raise IllegalStep(row.status, status)
+    return replace(
+        row,
+        status=status,
+        facts=facts,
+        lane=lane,
+        updated_at=now,
+        due_at=now,
+        lease_until=0.0,
+        claimable_at=0.0,
+        token=Token(row.token + 1),
+        claims=0,
+        parked=None,
+    )
+
+
+def held(row: Row | None, token: Token) -> Row:
+    """Raises LeaseLost unless `token` is still the row's own and the row has not ended."""
+    if row is None or row.token != token or row.ended:
+        raise LeaseLost
+    return row
+
+
+def step(status: str, save: Save, steps: Steps) -> None:
+    """Raises IllegalStep unless the table has this step, and the row ends exactly at an end."""
+    if save.status not in steps.following.get(status, frozenset()):
+        raise IllegalStep(status, save.status)
+    if (save.due_at is None) != steps.ends(save.status):
+        raise IllegalStep(status, save.status)

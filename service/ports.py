@@ -1,0 +1,241 @@
+"""What the stages may do to the world, in our verbs. Each docstring says what may be raised."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.domain.completion import Completion
+from service.domain.job import JobId, Recording, TranscriptId
+from service.domain.transcript import Listed, Reading
+from service.engine.row import Row, RowId
+from service.engine.table import Table
+
+
+class Transcriber(Protocol):
+    """The vendor's transcription API.
+
+    Every method raises Throttled, AccountTrouble, Unavailable (nothing was started) or Rejected.
+    """
+
+    async def upload(self, body: AsyncIterator[bytes], size: int) -> str:
+        """Stream `size` bytes to the vendor in constant memory; the URL that only the vendor can read."""
+        ...
+
+    async def submit(self, request: Mapping[str, object], *, within: float) -> TranscriptId:
+        """Start a transcript, `within` so many seconds. Also raises OutcomeUnknown: it may have been started and billed."""
+        ...
+
+    async def read(self, transcript_id: TranscriptId) -> Reading:
+        """What the vendor says of it now. Also raises TranscriptMissing."""
+        ...
+
+    async def recent(self, before: TranscriptId | None = None) -> Sequence[Listed]:
+        """A page of at most 200, newest first; older than `before` if given. Empty at the end."""
+        ...
+
+    async def captions(self, transcript_id: TranscriptId, form: str) -> str:
+        """The captions in `srt` or `vtt`. Also raises TranscriptMissing."""
+        ...
+
+    async def delete(self, transcript_id: TranscriptId) -> None:
+        """Ask the vendor to forget it; gone already is fine."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """The vendor's LLM Gateway."""
+
+    async def ask(self, request: Mapping[str, object], *, within: float) -> Completion:
+        """One completion, `within` so many seconds.
+
+        Raises Throttled, AccountTrouble, Unavailable, OutcomeUnknown (it may be billed), Rejected, TranscriptMissing.
+        """
+        ...
+
+
+class RateBudget(Protocol):
+    """Who may ask a model now."""
+
+    async def take(self, model: str) -> float:
+        """Seconds to wait before asking `model`; 0 means: one request is granted."""
+        ...
+
+    async def exhausted(self, model: str, retry_after: float) -> None:
+        """The other side refused: nobody asks `model` for so many seconds."""
+        ...
+
+
+class Drops(Protocol):
+    """Where recordings arrive."""
+
+    async def watch(self, take: "Take") -> None:
+        """Hand over every recording, what was there before included, until cancelled.
+
+        A recording counts as taken once `take` returned; when `take` raises Transient it is handed over again later.
+        """
+        ...
+
+
+class Take(Protocol):
+    """What is done with an arrived recording; returns when that is durable."""
+
+    async def __call__(self, recording: Recording, names: Sequence[str]) -> None:
+        """Raises Transient."""
+        ...
+
+
+class Recordings(Protocol):
+    """The sound of recordings that we must bring to the vendor ourselves."""
+
+    def open(self, recording: Recording) -> AbstractAsyncContextManager["Sound"]:
+        """The bytes as they were announced.
+
+        Raises RecordingMissing; RecordingReplaced when size or content are not what was announced.
+        """
+        ...
+
+
+class Sound(Protocol):
+    """An open recording."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes, in pieces of at most 1 MiB.
+
+        Raises RecordingReplaced at the end when what was read is not what was announced.
+        """
+        ...
+
+
+class Results(Protocol):
+    """Where results go. Keys are relative, segments joined by `/`, already safe. Raises Unavailable."""
+
+    async def put_new(self, key: str, body: bytes, media_type: str) -> bool:
+        """Write whole or not at all, unless the key stands already: first writer wins. False: another was first."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """The stored bytes; None if there are none."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """Where a subscriber finds it."""
+        ...
+
+
+class Events(Protocol):
+    """Where events go."""
+
+    async def publish(self, body: bytes, attributes: Mapping[str, "Attribute"], group: str, event_id: str) -> None:
+        """Hand the event over durably. The same event may be handed over twice. Raises Unavailable."""
+        ...
+
+
+Attribute = str | int | float | bool | tuple[str | int | float | bool, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many rows of a status and lane, how many of them due or parked, and the oldest due time (epoch seconds)."""
+
+    status: str
+    lane: str
+    rows: int
+    due: int
+    parked: int
+    oldest_due_at: float | None
+
+
+class Jobs(Protocol):
+    """Reading the table as people do. Raises StoreTrouble."""
+
+    async def get(self, row_id: RowId) -> Row | None:
+        """The row as it stands."""
+        ...
+
+    async def find(self, name: str) -> Sequence[Row]:
+        """The rows known by an id or a further name (transcript id, recording URI), newest first."""
+        ...
+
+    async def page(
+        self,
+        *,
+        statuses: Sequence[str] | None = None,
+        since: float | None = None,
+        limit: int = 100,
+        after: RowId | None = None,
+    ) -> Sequence[Row]:
+        """Rows by creation, newest first, updated at or after `since`; continue `after` the last one of a page."""
+        ...
+
+    async def counts(self) -> Sequence[Count]:
+        """Counts by status and lane."""
+        ...
+
+
+class Pins(Protocol):
+    """What is kept beside the rows. Raises StoreTrouble."""
+
+    async def pin(self, digest: str, document: bytes) -> None:
+        """Keep a pipeline under its digest; again is fine."""
+        ...
+
+    async def pinned(self, digest: str) -> bytes | None:
+        """The pipeline of that digest."""
+        ...
+
+    async def notes(self, job_id: JobId) -> Sequence[TranscriptId]:
+        """The transcripts that callbacks named for this job and that it does not own, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """A gate that is shut: since when, the next probe's time (epoch seconds), and the words that shut it."""
+
+    gate: str
+    since: float
+    next_probe_at: float
+    pause: float
+    reason: str
+
+
+class Gates(Protocol):
+    """The account's troubles, shared by all who use the store. Raises StoreTrouble."""
+
+    async def closed(self) -> Sequence[Closed]:
+        """The gates that are shut now."""
+        ...
+
+    async def probe(self, gate: str) -> bool:
+        """True for exactly one caller once the pause is over: it may try; the next probe is a longer pause away."""
+        ...
+
+    async def shut(self, gate: str, reason: str) -> tuple[Closed, bool]:
+        """The gate is refused: shut it, or keep it shut. True: it was open before (tell it, once)."""
+        ...
+
+    async def reopen(self, gate: str) -> bool:
+        """A probe went through: open it and make due what is parked at it. True: it was shut before."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """A stage's signature is its list of side effects."""
+
+    table: Table
+    jobs: Jobs
+    pins: Pins
+    gates: Gates
+    transcriber: Transcriber
+    language_model: LanguageModel
+    budget: RateBudget
+    recordings: Recordings
+    results: Results
+    events: Events
