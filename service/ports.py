@@ -23,7 +23,7 @@ class Transcriber(Protocol):
         ...
 
     async def submit(self, request: Mapping[str, object], *, within: float) -> TranscriptId:
-        """Start a transcript, `within` so many seconds. Also raises OutcomeUnknown: it may have been started and billed."""
+        """Start a transcript, `within` so many seconds. Also raises OutcomeUnknown: it may be running and billed."""
         ...
 
     async def read(self, transcript_id: TranscriptId) -> Reading:
