@@ -69,6 +69,8 @@ class Code(StrEnum):
 
     TRANSCRIPTION_FAILED = "transcription_failed"
     """The vendor ended the transcript in `error`; the message is its own."""
+    NO_SPEECH = "no_speech"
+    """The vendor found no spoken audio and made no transcript."""
     TRANSCRIPTION_REJECTED = "transcription_rejected"
     """The vendor refused the submission or the upload."""
     TRANSCRIPTION_TIMEOUT = "transcription_timeout"

@@ -97,6 +97,13 @@ class Intent(Fact):
     webhook_url: str | None
 
 
+class Uploaded(Fact):
+    """A recording that lies at the vendor under a URL only the vendor can read. `at`: epoch seconds."""
+
+    at: float
+    url: str
+
+
 class TranscriptFacts(Fact):
     """What later stages need of a transcript without reading it. `duration` in whole seconds."""
 
@@ -153,9 +160,13 @@ class Job(Fact):
     """The pipeline whose transcript options were sent, from the intent on."""
     pipeline_digest: str | None = None
     """The pipeline whose prompts are asked, from before the first request on."""
+    uploaded: Uploaded | None = None
     intent: Intent | None = None
-    resubmissions: int = 0
+    spent: tuple[TranscriptId, ...] = ()
+    """Transcripts of ours that the vendor failed (and did not bill); never adopted again."""
     transcript: TranscriptFacts | None = None
+    looks: int = 0
+    """How often the vendor was asked about the transcript without having called back."""
     trouble: Trouble | None = None
     prompt_trouble: Mapping[str, Trouble] = {}
     prompt_failures: Mapping[str, Failure] = {}
@@ -163,4 +174,6 @@ class Job(Fact):
     in_doubt: bool = False
     """A submission may have happened and nothing can prove it: waits for a person."""
     verdict: Verdict | None = None
+    told: bool = False
+    """The run's event is out; what remains is to have the vendor forget the transcript."""
     timeline: tuple[Moment, ...] = ()
