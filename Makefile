@@ -25,7 +25,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.recogniser: requirements-recogniser.lock $(VENV)/.runtime
-	@echo "installing the recogniser (about 250 MB) into $(VENV) ..." >&2
+	@echo "installing the recogniser (200 MB to download, 500 MB on disk) into $(VENV) ..." >&2
 	@$(PIP) install --require-hashes -r requirements-recogniser.lock
 	@touch $@
 
