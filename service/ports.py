@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.domain.completion import Completion
+from service.domain.events import Attribute
 from service.domain.job import JobId, Recording, TranscriptId
 from service.domain.transcript import Listed, Reading
 from service.engine.row import Row, RowId
@@ -123,6 +124,10 @@ class Results(Protocol):
         """The stored bytes; None if there are none."""
         ...
 
+    async def has(self, key: str) -> bool:
+        """Whether the key stands."""
+        ...
+
     def uri(self, key: str) -> str:
         """Where a subscriber finds it."""
         ...
@@ -131,12 +136,9 @@ class Results(Protocol):
 class Events(Protocol):
     """Where events go."""
 
-    async def publish(self, body: bytes, attributes: Mapping[str, "Attribute"], group: str, event_id: str) -> None:
+    async def publish(self, body: bytes, attributes: Mapping[str, Attribute], group: str, event_id: str) -> None:
         """Hand the event over durably. The same event may be handed over twice. Raises Unavailable."""
         ...
-
-
-Attribute = str | int | float | bool | tuple[str | int | float | bool, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,10 +121,11 @@ class RecordingMissing(Permanent):
 
 
 class RecordingReplaced(Permanent):
-    """What is there now is not the recording that was announced."""
+    """What is there now is not the recording that was announced. `grown`: it was announced before it was whole."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, grown: bool = False) -> None:
         super().__init__(Code.RECORDING_REPLACED, message)
+        self.grown = grown
 
 
 class TranscriptMissing(Permanent):

@@ -1,0 +1,150 @@
+"""transcribed → decided: ask every prompt what has not been answered, then fix the verdict of the run."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from service.domain import happened, prompts
+from service.domain.answers import Answer
+from service.domain.errors import Code, Permanent, Transient
+from service.domain.job import Failure, Job, Outcome, Status, Trouble
+from service.domain.pipeline import Pipeline, Prompt, digest, to_json
+from service.domain.retry import Delay, GiveUp, decide
+from service.domain.transcript import Document
+from service.engine.hold import Hold
+from service.engine.row import Save
+from service.stages.ask import Asking, ask
+from service.stages.context import Context
+from service.stages.decisions import decided, save, worse
+from service.stages.gates import Parked
+
+Ended = Answer | Failure | Transient | Parked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """When a prompt may be asked again (epoch seconds), and the shut gate that it waits at, if any."""
+
+    until: float
+    gate: str | None
+
+
+async def analyze(hold: Hold, job: Job, context: Context) -> Save:
+    """Ask what can be asked now. Every answer is stored the moment it arrives; prompts that must wait are retried.
+
+    A prompt fails alone; whether that fails the run is decided once every prompt has ended.
+    """
+    job, pipeline = await _pinned(hold, job, context)
+    assert job.transcript is not None
+    if job.transcript.blank:
+        return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
+    utterances = await _utterances(job, pipeline, context)
+    asking = Asking(hold=hold, job=job, context=context, utterances=utterances)
+    job, failures, waits = _settled(job, await _asked(pipeline, asking), context)
+    if waits:
+        return _waiting(job, waits, context)
+    return verdict(job, pipeline, failures, context.now())
+
+
+async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline]:
+    """The pipeline whose prompts this job asks, kept before the first request so that no deploy mixes two versions."""
+    if job.pipeline_digest is not None:
+        return job, await context.pinned(job.pipeline_digest)
+    pipeline = context.pipelines.get(job.pipeline) or await context.pipeline_of(job)
+    if pipeline is None:
+        raise Permanent(Code.PIPELINE_MISSING, f"the pipelines file has no pipeline {job.pipeline!r} any more")
+    pin = digest(pipeline)
+    await context.ports.pins.pin(pin, to_json(pipeline))
+    job = job.model_copy(update={"pipeline_digest": pin})
+    await hold.save(save(job, Status.TRANSCRIBED, context.now(), keep_lease=True))
+    return job, pipeline
+
+
+async def _utterances(job: Job, pipeline: Pipeline, context: Context) -> str | None:
+    """The speaker text, from our own transcript.json; only read where a prompt wants it."""
+    if not any(prompts.wants_utterances(prompt) for prompt in pipeline.prompts):
+        return None
+    async with context.documents:
+        body = await context.ports.results.get(context.place(job).transcript_json)
+        if body is None:
+            raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
+        document = await asyncio.to_thread(Document.model_validate_json, body)
+        return prompts.render_utterances(document)
+
+
+async def _asked(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:
+    """Every prompt at once, each as soon as the answers that it uses are there."""
+    tasks: dict[str, asyncio.Task[Ended]] = {}
+    async with asyncio.TaskGroup() as group:
+        for prompt in pipeline.prompts:
+            tasks[prompt.name] = group.create_task(_one(prompt, tasks, asking))
+    return {name: task.result() for name, task in tasks.items()}
+
+
+async def _one(prompt: Prompt, tasks: Mapping[str, "asyncio.Task[Ended]"], asking: Asking) -> Ended:
+    known = asking.job.prompt_failures.get(prompt.name)
+    if known is not None:
+        return known
+    used: dict[str, Answer] = {}
+    for name in sorted(prompts.needs(prompt)):
+        match await tasks[name]:
+            case Answer() as answer:
+                used[name] = answer
+            case Failure():
+                return Failure(code=Code.PROMPT_SKIPPED, message=f"it uses the answer of {name}, which failed")
+            case later:
+                return later
+    try:
+        return await ask(prompt, used, asking)
+    except Permanent as error:
+        structlog.get_logger().warning(
+            happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
+        )
+        return Failure(code=error.code, message=error.message, request_id=error.request_id)
+    except (Transient, Parked) as later:
+        return later
+
+
+def _settled(
+    job: Job, ended: Mapping[str, Ended], context: Context
+) -> tuple[Job, Mapping[str, Failure], Sequence[Wait]]:
+    """The job with its failures and troubles on record, and what is waited for; whose patience is over has failed."""
+    failures = {name: end for name, end in ended.items() if isinstance(end, Failure)}
+    troubles: dict[str, Trouble] = {}
+    waits: list[Wait] = []
+    for name, end in ended.items():
+        if isinstance(end, Parked):
+            waits.append(Wait(until=end.until(context.random), gate=end.closed.gate))
+        elif isinstance(end, Transient):
+            before = job.prompt_trouble.get(name)
+            match decide(end, before, context.terms.retry, now=context.now(), chance=context.random.random()):
+                case GiveUp():
+                    failures[name] = Failure(
+                        code=Code.VENDOR_UNAVAILABLE, message=end.message, request_id=end.request_id
+                    )
+                case Delay(seconds=seconds, counts=counts):
+                    waits.append(Wait(until=context.now() + seconds, gate=None))
+                    troubles[name] = worse(before, end.message, context.now(), counts=counts)
+    job = job.model_copy(update={"prompt_failures": failures, "prompt_trouble": troubles})
+    return job, failures, waits
+
+
+def _waiting(job: Job, waits: Sequence[Wait], context: Context) -> Save:
+    """Come again when the first of the prompts may be asked again; parked only if all wait for the account."""
+    first = min(waits, key=lambda wait: wait.until)
+    gates = {wait.gate for wait in waits}
+    structlog.get_logger().info(happened.JOB_WAITING, prompts=len(waits), seconds=round(first.until - context.now(), 1))
+    return save(job, Status.TRANSCRIBED, first.until, parked=first.gate if None not in gates else None)
+
+
+def verdict(job: Job, pipeline: Pipeline, failures: Mapping[str, Failure], now: float) -> Save:
+    """Every prompt has ended: a required one that failed fails the run, another makes it partial."""
+    for prompt in pipeline.prompts:
+        if prompt.required and prompt.name in failures:
+            failure = failures[prompt.name]
+            words = f"prompt {prompt.name}: {failure.message}"
+            error = Failure(code=Code.PROMPT_FAILED, message=words, request_id=failure.request_id)
+            return decided(job, now, Outcome.FAILED, error=error)
+    return decided(job, now, Outcome.PARTIAL if failures else Outcome.COMPLETE)

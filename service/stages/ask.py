@@ -1,0 +1,136 @@
+"""One prompt, one answer: what is stored already is never asked for again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from service.domain import happened, prompts
+from service.domain.answers import Answer, stored_answer
+from service.domain.completion import Completion, Finish
+from service.domain.errors import Code, Gate, Permanent, Throttled
+from service.domain.job import Job
+from service.domain.pipeline import Prompt
+from service.domain.results import JSON
+from service.domain.tally import ANSWERS, TOKENS
+from service.domain.times import rfc3339
+from service.engine.hold import Hold
+from service.stages.context import Context
+from service.stages.gates import through, unthrottled
+
+WITHIN: Final = 300.0
+"""Seconds that an answer may take (vendor API reference: the server's own bound is not documented)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What all prompts of a run share."""
+
+    hold: Hold
+    job: Job
+    context: Context
+    utterances: str | None
+
+
+async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Answer:
+    """The run's answer to the prompt, given the answers that it uses. First writer wins, and the loser reads.
+
+    Raises Permanent for a prompt that cannot be answered, Transient or Parked for later.
+    """
+    key = asking.context.place(asking.job).answer(prompt.name, asking.job.run)
+    body = await asking.context.ports.results.get(key)
+    if body is not None:
+        return stored_answer(body, key)
+    request, digest = _rendered(prompt, used, asking)
+    answer = await _from_earlier_run(prompt, digest, asking)
+    if answer is None:
+        completion = await _completion(request, asking)
+        answer = _answer(prompt, digest, completion, asking)
+    return await _stored(key, answer, asking)
+
+
+def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tuple[Mapping[str, object], str]:
+    job = asking.job
+    assert job.transcript is not None
+    rendered = prompts.render(
+        prompt,
+        prompts.Context(
+            recording=job.recording,
+            transcript_id=job.transcript.id,
+            utterances=asking.utterances,
+            answers={name: answer.content for name, answer in used.items()},
+        ),
+    )
+    request: dict[str, object] = {**prompt.request, "messages": rendered.messages}
+    if rendered.uses_transcript:
+        request["transcript_id"] = job.transcript.id
+    return request, prompts.request_digest(
+        request, job.transcript.id, {name: answer.digest for name, answer in used.items()}
+    )
+
+
+async def _from_earlier_run(prompt: Prompt, digest: str, asking: Asking) -> Answer | None:
+    for run in range(asking.job.run - 1, 0, -1):
+        key = asking.context.place(asking.job).answer(prompt.name, run)
+        body = await asking.context.ports.results.get(key)
+        if body is None:
+            continue
+        answer = stored_answer(body, key)
+        if answer.digest == digest:
+            structlog.get_logger().info(happened.ANSWER_REUSED, prompt=prompt.name, from_run=run)
+            return answer
+    return None
+
+
+async def _completion(request: Mapping[str, object], asking: Asking) -> Completion:
+    """The paid request, on a freshly renewed lease."""
+    context = asking.context
+    model = str(request["model"])
+    await unthrottled(context, model)
+    async with through(context, Gate.GATEWAY):
+        await asking.hold.fresh()
+        try:
+            return await context.ports.language_model.ask(request, within=WITHIN)
+        except Throttled as throttled:
+            await context.ports.budget.exhausted(model, throttled.retry_after or 1.0)
+            raise
+
+
+def _answer(prompt: Prompt, digest: str, completion: Completion, asking: Asking) -> Answer:
+    asking.context.tally.count(TOKENS, completion.usage.input_tokens, direction="input")
+    asking.context.tally.count(TOKENS, completion.usage.output_tokens, direction="output")
+    content = completion.content or ""
+    refusal: tuple[Code, str] | None = None
+    if completion.finish is Finish.LENGTH:
+        refusal = (Code.PROMPT_TRUNCATED, f"the answer was cut off at max_tokens={prompt.request.get('max_tokens')}")
+    elif completion.finish is Finish.FILTERED:
+        refusal = (Code.PROMPT_BLOCKED, f"the model withheld its answer ({completion.finish_reason})")
+    elif not content.strip():
+        refusal = (Code.PROMPT_EMPTY, f"the model gave no content ({completion.finish_reason})")
+    if refusal is not None:
+        raise Permanent(*refusal, request_id=completion.request_id)
+    return Answer(
+        prompt=prompt.name,
+        digest=digest,
+        content=content,
+        model=completion.model,
+        usage=completion.usage,
+        finish_reason=completion.finish_reason,
+        request_id=completion.request_id,
+        answered_at=rfc3339(asking.context.now()),
+    )
+
+
+async def _stored(key: str, answer: Answer, asking: Asking) -> Answer:
+    results = asking.context.ports.results
+    if await results.put_new(key, answer.to_bytes(), JSON):
+        asking.context.tally.count(ANSWERS, result="stored")
+        structlog.get_logger().info(
+            happened.ANSWER_STORED, prompt=answer.prompt, model=answer.model, request_id=answer.request_id
+        )
+        return answer
+    winner = await results.get(key)
+    assert winner is not None
+    asking.context.tally.count(ANSWERS, result="second")
+    return stored_answer(winner, key)

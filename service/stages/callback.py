@@ -1,0 +1,158 @@
+"""submitted → transcribed: look at the transcript, because we were called back or because it is time to."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from service.domain import happened
+from service.domain.errors import Code, Permanent, ServiceError, TranscriptMissing
+from service.domain.job import Job, Kind, Status, TranscriptFacts
+from service.domain.results import CAPTIONS, JSON, TEXT, transcript_json, transcript_txt
+from service.domain.tally import CALLBACKS_LOST
+from service.domain.transcript import Document, Reading, State
+from service.domain.vendor_errors import Remedy, after_error
+from service.engine.hold import Hold
+from service.engine.row import Save
+from service.stages.context import Context
+from service.stages.decisions import entered, save
+from service.stages.vendor import polled, read, recent, transcription
+
+PATIENCE: Final = 24 * 3600.0
+"""Seconds after which a transcript that has not ended is given up."""
+RESUBMISSIONS: Final = 3
+LOOK_AGAIN: Final = 3.0
+UNASKED_AT_MOST: Final = 30.0
+RECONCILE_AT_MOST: Final = 3600.0
+LOST_AFTER_AT_MOST: Final = 300.0
+PAGES_FOR_LOST: Final = 3
+
+
+async def look(hold: Hold, job: Job, context: Context) -> Save:
+    """One look at a job's transcript. The callback that may have led here is only a hint: what counts is our own GET.
+
+    Raises what the vendor's calls raise; Permanent where the transcript's end is the job's.
+    """
+    called = hold.row.callbacks > hold.row.callbacks_checked
+    assert job.transcript is not None
+    if not called:
+        await polled(context)
+    async with context.documents:
+        return await _seen(hold, job, await read(context, job.transcript.id), context, called=called)
+
+
+async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, *, called: bool) -> Save:
+    heard = hold.row.callbacks
+    if reading.state in {State.QUEUED, State.PROCESSING}:
+        return _not_yet(job, heard, context, called=called)
+    if not called:
+        await _count_if_lost(hold, job, context)
+    if reading.state is State.ERROR:
+        return _ended_in_error(job, reading, heard, context)
+    if reading.deleted or reading.document is None:
+        raise TranscriptMissing("the transcript was deleted at the vendor")
+    await _keep(job, reading.document, context)
+    return _transcribed(job, reading.document, context)
+
+
+def _not_yet(job: Job, heard: int, context: Context, *, called: bool) -> Save:
+    since = job.submitted_at if job.submitted_at is not None else context.now()
+    if context.now() - since > PATIENCE:
+        raise Permanent(Code.TRANSCRIPTION_TIMEOUT, "the transcript did not end within 24 hours")
+    if called:
+        return save(job, Status.SUBMITTED, context.now() + LOOK_AGAIN, heard=heard)
+    asked_to_call = job.intent is not None and job.intent.webhook_url is not None
+    if asked_to_call:
+        pause = min(context.terms.reconcile_after * 2.0 ** (job.looks + 1), RECONCILE_AT_MOST)
+    else:
+        pause = min(LOOK_AGAIN * 1.5 ** (job.looks + 1), UNASKED_AT_MOST)
+    looked = job.model_copy(update={"looks": job.looks + 1, "trouble": None})
+    return save(looked, Status.SUBMITTED, context.now() + pause, heard=heard)
+
+
+async def _count_if_lost(hold: Hold, job: Job, context: Context) -> None:
+    """Count a callback as lost if the vendor was done long enough ago to have given up on delivering it."""
+    asked_to_call = job.intent is not None and job.intent.webhook_url is not None
+    if not asked_to_call or hold.row.callbacks > 0:
+        return
+    bound = min(LOST_AFTER_AT_MOST, context.terms.reconcile_after / 2)
+    if job.submitted_at is None or context.now() - job.submitted_at < bound:
+        return
+    try:
+        completed = await _completed_at(job, context)
+    except ServiceError:
+        return
+    if completed is not None and context.now() - completed >= bound:
+        context.tally.count(CALLBACKS_LOST)
+        structlog.get_logger().warning(happened.CALLBACK_LOST, done_for=round(context.now() - completed, 1))
+
+
+async def _completed_at(job: Job, context: Context) -> float | None:
+    """When the vendor was done: only its list tells (vendor API reference: list items)."""
+    assert job.transcript is not None
+    before = None
+    for _ in range(PAGES_FOR_LOST):
+        await polled(context)
+        page = await recent(context, before)
+        for item in page:
+            if item.id == job.transcript.id:
+                return item.completed
+        if not page:
+            return None
+        before = page[-1].id
+    return None
+
+
+def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) -> Save:
+    """The vendor failed the transcript and did not bill it: submit again where that can help, else it is the end."""
+    words = reading.error or "the vendor gave no reason"
+    match after_error(words):
+        case Remedy.RESUBMIT:
+            again = job.recording.kind is not Kind.TRANSCRIPT
+        case Remedy.FRESH_URL:
+            again = job.recording.kind is Kind.FILE
+        case Remedy.NO_SPEECH:
+            raise Permanent(Code.NO_SPEECH, words)
+        case Remedy.FINAL:
+            again = False
+    if not again or len(job.spent) >= RESUBMISSIONS:
+        raise Permanent(Code.TRANSCRIPTION_FAILED, words)
+    structlog.get_logger().warning(happened.JOB_RESUBMITTED, reason=words, transcript_id=reading.id)
+    return save(anew(entered(job, Status.RECEIVED, context.now(), words)), Status.RECEIVED, context.now(), heard=heard)
+
+
+def anew(job: Job) -> Job:
+    """The job as before its submission, its failed transcript never to be taken for a new one."""
+    spent = (*job.spent, job.transcript.id) if job.transcript and job.transcript.ours else job.spent
+    return job.model_copy(
+        update={"spent": spent, "transcript": None, "intent": None, "uploaded": None, "submitted_at": None, "looks": 0}
+    )
+
+
+async def _keep(job: Job, document: Document, context: Context) -> None:
+    """The transcript and its captions lie with the results before anybody is asked about them."""
+    place, results = context.place(job), context.ports.results
+    await results.put_new(place.transcript_json, await asyncio.to_thread(transcript_json, document), JSON)
+    await results.put_new(place.transcript_txt, transcript_txt(document), TEXT)
+    pipeline = await context.pipeline_of(job)
+    if pipeline is None or not document.words or job.transcript is None:
+        return
+    for form in pipeline.outputs.captions:
+        async with transcription(context):
+            captions = await context.ports.transcriber.captions(job.transcript.id, form)
+        await results.put_new(place.captions(form), captions.encode(), CAPTIONS[form])
+
+
+def _transcribed(job: Job, document: Document, context: Context) -> Save:
+    assert job.transcript is not None
+    facts = TranscriptFacts(
+        id=job.transcript.id,
+        ours=job.transcript.ours,
+        language=document.language,
+        duration=document.duration,
+        blank=not document.text.strip(),
+    )
+    structlog.get_logger().info(happened.JOB_TRANSCRIBED, transcript_id=facts.id, duration=facts.duration)
+    job = entered(job, Status.TRANSCRIBED, context.now())
+    job = job.model_copy(update={"transcript": facts, "trouble": None})
+    return save(job, Status.TRANSCRIBED, context.now())

@@ -1,0 +1,63 @@
+"""What a stage is given besides its job: the world by its ports, and the operator's terms."""
+
+from asyncio import Semaphore
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from service.domain.job import Job
+from service.domain.pipeline import Pipeline, Pipelines, from_json
+from service.domain.places import Place, place
+from service.domain.retry import Retry
+from service.domain.tally import Tally
+from service.ports import Ports
+from service.stages.polls import Polls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The settings that stages obey. Durations in seconds.
+
+    `public_url` None: the vendor is not asked to call back. `secret` signs the token that it calls back with.
+    """
+
+    name: str
+    public_url: str | None
+    secret: str | None
+    reconcile_after: float
+    adopt_within: float
+    retry: Retry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything a stage may use; a stage keeps nothing of its own between two calls."""
+
+    ports: Ports
+    terms: Terms
+    pipelines: Pipelines
+    polls: Polls
+    tally: Tally
+    clock: Callable[[], float]
+    random: Random
+    documents: Semaphore
+    """Transcripts in memory at once: each may weigh as much as ten hours of words do."""
+
+    def now(self) -> float:
+        return self.clock()
+
+    def place(self, job: Job) -> Place:
+        """Where the job's results lie."""
+        return place(job.pipeline, job.recording.key, job.id)
+
+    async def pinned(self, digest: str) -> Pipeline:
+        """The pipeline kept under that digest; it was pinned before its digest was saved, so it is there."""
+        document = await self.ports.pins.pinned(digest)
+        if document is None:
+            raise LookupError(f"no pipeline is kept under {digest}")
+        return from_json(document)
+
+    async def pipeline_of(self, job: Job) -> Pipeline | None:
+        """The pipeline that the job is bound to, as far as it is; else today's of that name, if there is one."""
+        pin = job.pipeline_digest or job.transcript_pin
+        return await self.pinned(pin) if pin else self.pipelines.get(job.pipeline)

@@ -1,0 +1,97 @@
+"""decided → published or failed: the result is put whole, then the event is made from what is stored."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from service.domain import happened
+from service.domain.answers import Answer, stored_answer
+from service.domain.attributes import evaluate
+from service.domain.errors import TranscriptMissing, Unavailable
+from service.domain.events import event
+from service.domain.job import Failure, Job, Outcome, Status
+from service.domain.pipeline import Pipeline
+from service.domain.results import JSON, result_json, stored_result
+from service.domain.tally import EVENTS_PUBLISHED
+from service.engine.hold import Hold
+from service.engine.row import Save
+from service.stages.context import Context
+from service.stages.decisions import entered, save
+from service.stages.vendor import read, transcription
+
+
+async def publish(hold: Hold, job: Job, context: Context) -> Save:
+    """Tell how the run ended. The verdict is on the row already; nothing here can change it.
+
+    Raises Unavailable and what the vendor's calls raise: publishing is retried without end.
+    """
+    pipeline = await context.pipeline_of(job)
+    if not job.told:
+        await _tell(job, pipeline, context)
+        job = job.model_copy(update={"told": True})
+    if job.transcript and job.transcript.ours and pipeline and not pipeline.outputs.keep_transcript:
+        await hold.save(save(job, Status.DECIDED, context.now(), keep_lease=True))
+        await _forgotten(job, context)
+    assert job.verdict is not None
+    ended = Status.FAILED if job.verdict.outcome is Outcome.FAILED else Status.PUBLISHED
+    return save(entered(job, ended, context.now()), ended, None)
+
+
+async def _tell(job: Job, pipeline: Pipeline | None, context: Context) -> None:
+    """The event is made from the stored bytes, read back, so that whoever repeats this sends the very same."""
+    key = context.place(job).result(job.run)
+    results = context.ports.results
+    body = await results.get(key)
+    if body is None:
+        await results.put_new(key, await _result(job, pipeline, context), JSON)
+        body = await results.get(key)
+        assert body is not None
+    stored = stored_result(body, key)
+    attributes = evaluate(pipeline.attributes if pipeline else {}, stored.data)
+    told = event(stored, attributes)
+    await context.ports.events.publish(told.body, told.attributes, told.group, told.id)
+    context.tally.count(EVENTS_PUBLISHED, type=str(told.attributes["type"]))
+    structlog.get_logger().info(happened.JOB_PUBLISHED, event_id=told.id, outcome=stored.outcome.value)
+
+
+async def _result(job: Job, pipeline: Pipeline | None, context: Context) -> bytes:
+    answers: dict[str, Answer | Failure] = {}
+    for prompt in pipeline.prompts if pipeline else ():
+        failure = job.prompt_failures.get(prompt.name)
+        key = context.place(job).answer(prompt.name, job.run)
+        body = None if failure else await context.ports.results.get(key)
+        if failure:
+            answers[prompt.name] = failure
+        elif body is not None:
+            answers[prompt.name] = stored_answer(body, key)
+    return result_json(context.terms.name, job, answers, await _files(job, context))
+
+
+async def _files(job: Job, context: Context) -> Mapping[str, str]:
+    """The URIs of what exists, the result's own included."""
+    place, results = context.place(job), context.ports.results
+    candidates = {
+        "transcript_json": place.transcript_json,
+        "transcript_txt": place.transcript_txt,
+        "srt": place.captions("srt"),
+        "vtt": place.captions("vtt"),
+    }
+    there = {name: results.uri(key) for name, key in candidates.items() if await results.has(key)}
+    return {"result": results.uri(place.result(job.run)), **there}
+
+
+async def _forgotten(job: Job, context: Context) -> None:
+    """Deleting is done when a GET shows it; of what was submitted twice, the doubles too.
+
+    Raises Unavailable until then.
+    """
+    assert job.transcript is not None
+    for transcript_id in (job.transcript.id, *job.spent):
+        async with transcription(context):
+            await context.ports.transcriber.delete(transcript_id)
+        try:
+            reading = await read(context, transcript_id)
+        except TranscriptMissing:
+            continue
+        if not reading.deleted:
+            raise Unavailable("the vendor still shows the transcript that is to be deleted")

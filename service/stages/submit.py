@@ -1,0 +1,196 @@
+"""received → submitted: bring the recording to the vendor, and never pay for it twice."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from service.domain import happened
+from service.domain.errors import (
+    Code,
+    Gate,
+    OutcomeUnknown,
+    Permanent,
+    ServiceError,
+    Throttled,
+)
+from service.domain.job import Intent, Job, Kind, Status, TranscriptFacts, TranscriptId, Uploaded
+from service.domain.pipeline import Pipeline, digest, to_json
+from service.domain.tally import PAID_IN_DOUBT
+from service.domain.tokens import HEADER, token
+from service.domain.transcript import Reading
+from service.engine.errors import OwnedByAnother
+from service.engine.hold import Hold
+from service.engine.row import Lane, Save
+from service.stages import adopt
+from service.stages.context import Context
+from service.stages.decisions import entered, save
+from service.stages.vendor import transcription
+
+BACKFILL_AT_VENDOR: Final = 400
+"""The vendor's own queue is first in, first out: more backfill there would stand before what arrives fresh."""
+UPLOAD_KEPT: Final = 12 * 3600.0
+"""Seconds that an upload is used again (vendor API reference: uploads are kept for at least a day)."""
+LEAST_TIME: Final = 2.0
+"""A submission is not begun with less of the lease left than this, in seconds."""
+UNASKED_LOOK: Final = 3.0
+"""Seconds until the first look at a transcript that nobody will call back about."""
+SEARCH_SOON: Final = 0.5
+
+
+async def submit(hold: Hold, job: Job, context: Context) -> Save:
+    """One step of a job that is not known to be at the vendor.
+
+    Raises what the vendor's calls raise; an unknown outcome is a decision (search for it), not an error.
+    """
+    heard = hold.row.callbacks
+    found = await _adopted(hold, job, await adopt.noted(job, context), context)
+    if found is not None:
+        return found
+    if job.intent is not None:
+        return await _searched(hold, job, job.intent, heard, context)
+    return await _sent(hold, job, heard, context)
+
+
+async def _searched(hold: Hold, job: Job, intent: Intent, heard: int, context: Context) -> Save:
+    """Look for the orphan; only a search begun after the whole adoption window may clear the way for another try."""
+    begun = context.now()
+    found = await _adopted(hold, job, await adopt.listed(job, intent, context), context)
+    if found is not None:
+        return found
+    window_ends = intent.at + context.terms.adopt_within
+    if begun < window_ends:
+        pause = max(context.terms.adopt_within / 10, 0.5)
+        return save(job, Status.RECEIVED, min(context.now() + pause, max(window_ends, context.now())), heard=heard)
+    if intent.webhook_url is None and not adopt.has_own_audio_url(job, intent):
+        return _left_to_a_person(job, heard, context)
+    structlog.get_logger().warning(happened.JOB_RESUBMITTED, reason="no trace of the first submission")
+    cleared = entered(job, Status.RECEIVED, context.now(), "no trace of the submission at the vendor: submitting again")
+    return save(cleared.model_copy(update={"intent": None}), Status.RECEIVED, context.now(), heard=heard)
+
+
+def _left_to_a_person(job: Job, heard: int, context: Context) -> Save:
+    """Nothing can prove whether this submission happened: another one might be paid twice."""
+    if not job.in_doubt:
+        context.tally.count(PAID_IN_DOUBT)
+        structlog.get_logger().error(happened.JOB_IN_DOUBT, cure=f"afterword jobs retry {job.id}")
+        job = entered(job, Status.RECEIVED, context.now(), "submission in doubt: `afterword jobs retry` submits again")
+    job = job.model_copy(update={"in_doubt": True})
+    return save(job, Status.RECEIVED, context.now() + 3600.0, heard=heard, parked="in_doubt")
+
+
+async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context: Context) -> Save | None:
+    """The first candidate that no other job owns becomes this job's transcript."""
+    for reading in candidates:
+        adopted = _submitted(job, reading.id, context, "found at the vendor")
+        try:
+            await hold.save(save(adopted, Status.SUBMITTED, context.now(), keep_lease=True, owns=reading.id))
+        except OwnedByAnother:
+            continue
+        structlog.get_logger().info(happened.JOB_ADOPTED, transcript_id=reading.id)
+        return save(adopted, Status.SUBMITTED, context.now())
+    return None
+
+
+async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
+    pipeline = await _pipeline(job, context)
+    await _room_at_vendor(hold, context)
+    job = await _brought(hold, job, context)
+    async with transcription(context, Gate.BALANCE):
+        job = await _intended(hold, job, pipeline, context)
+        try:
+            transcript_id = await _posted(hold, job, pipeline, context)
+        except OutcomeUnknown as unknown:
+            structlog.get_logger().warning(
+                happened.JOB_WAITING, reason="submitted, answer not seen", error=unknown.message
+            )
+            return save(job, Status.RECEIVED, context.now() + SEARCH_SOON, heard=heard)
+        except ServiceError:
+            # A clear refusal: nothing was started, so there is nothing to search for.
+            refused = job.model_copy(update={"intent": None})
+            await hold.save(save(refused, Status.RECEIVED, context.now(), keep_lease=True))
+            raise
+    structlog.get_logger().info(happened.JOB_SUBMITTED, transcript_id=transcript_id, pipeline=job.pipeline)
+    first_look = context.terms.reconcile_after if context.terms.public_url else UNASKED_LOOK
+    return save(
+        _submitted(job, transcript_id, context, None),
+        Status.SUBMITTED,
+        context.now() + first_look,
+        heard=heard,
+        owns=transcript_id,
+    )
+
+
+async def _pipeline(job: Job, context: Context) -> Pipeline:
+    """The pipeline whose transcript options are pinned, or, before the first intent, today's of that name."""
+    if job.transcript_pin is not None:
+        return await context.pinned(job.transcript_pin)
+    pipeline = context.pipelines.get(job.pipeline)
+    if pipeline is None:
+        raise Permanent(Code.PIPELINE_MISSING, f"the pipelines file has no pipeline {job.pipeline!r} any more")
+    return pipeline
+
+
+async def _room_at_vendor(hold: Hold, context: Context) -> None:
+    """Raises Throttled for backfill while as much of it as allowed is at the vendor."""
+    if hold.row.lane is not Lane.BACKFILL:
+        return
+    counts = await context.ports.jobs.counts()
+    there = sum(count.rows for count in counts if count.status == Status.SUBMITTED and count.lane == Lane.BACKFILL)
+    if there >= BACKFILL_AT_VENDOR:
+        raise Throttled("as much backfill as allowed is at the vendor", retry_after=context.random.uniform(5.0, 15.0))
+
+
+async def _brought(hold: Hold, job: Job, context: Context) -> Job:
+    """The job with an audio URL that the vendor can read; a file is uploaded, once, as it was announced."""
+    fresh = job.uploaded is not None and context.now() - job.uploaded.at < UPLOAD_KEPT
+    if job.recording.kind is not Kind.FILE or fresh:
+        return job
+    async with transcription(context), context.ports.recordings.open(job.recording) as sound:
+        url = await context.ports.transcriber.upload(sound.chunks(), sound.size)
+    job = job.model_copy(update={"uploaded": Uploaded(at=context.now(), url=url)})
+    await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))
+    return job
+
+
+async def _intended(hold: Hold, job: Job, pipeline: Pipeline, context: Context) -> Job:
+    """The job with the submission on record that is about to be made."""
+    document_digest = digest(pipeline)
+    await context.ports.pins.pin(document_digest, to_json(pipeline))
+    audio_url = job.uploaded.url if job.uploaded else job.recording.location
+    public_url = context.terms.public_url
+    webhook_url = f"{public_url}/callbacks/{job.id}" if public_url else None
+    intent = Intent(at=context.now(), audio_url=audio_url, webhook_url=webhook_url)
+    job = job.model_copy(update={"intent": intent, "transcript_pin": document_digest, "in_doubt": False})
+    await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))
+    return job
+
+
+async def _posted(hold: Hold, job: Job, pipeline: Pipeline, context: Context) -> TranscriptId:
+    """Never cancelled: a submission cut off in the middle is one whose outcome nobody knows."""
+    request = _request(job, pipeline, context.terms.secret)
+    with hold.shielded():
+        left = await hold.fresh()
+        if left < LEAST_TIME:
+            raise Throttled("too little of the lease is left for a submission", retry_after=LEAST_TIME)
+        return await context.ports.transcriber.submit(request, within=left - LEAST_TIME / 2)
+
+
+def _request(job: Job, pipeline: Pipeline, secret: str | None) -> Mapping[str, object]:
+    assert job.intent is not None
+    request: dict[str, object] = {**pipeline.transcript, "audio_url": job.intent.audio_url}
+    if job.intent.webhook_url is not None and secret is not None:
+        request["webhook_url"] = job.intent.webhook_url
+        request["webhook_auth_header_name"] = HEADER
+        request["webhook_auth_header_value"] = token(secret, job.id)
+    return request
+
+
+def _submitted(job: Job, transcript_id: TranscriptId, context: Context, note: str | None) -> Job:
+    now = context.now()
+    job = entered(job, Status.SUBMITTED, now, note)
+    facts = TranscriptFacts(id=transcript_id, ours=True)
+    since = job.intent.at if job.intent else now
+    return job.model_copy(
+        update={"transcript": facts, "submitted_at": since, "trouble": None, "in_doubt": False, "looks": 0}
+    )

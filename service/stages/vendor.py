@@ -1,0 +1,47 @@
+"""Asking the transcription API: through its gates, within its limits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from service.domain.errors import Gate, Throttled
+from service.domain.job import TranscriptId
+from service.domain.transcript import Listed, Reading
+from service.stages.context import Context
+from service.stages.gates import through, unthrottled
+
+ALLOWANCE: Final = "/v2"
+"""The transcription API has one allowance for all of its calls (vendor API reference: rate limits)."""
+
+
+@asynccontextmanager
+async def transcription(context: Context, *more: Gate) -> AsyncIterator[None]:
+    """A call to the transcription API. Raises Parked, Throttled; a Throttled answer holds back every other call too."""
+    await unthrottled(context, ALLOWANCE)
+    async with through(context, Gate.TRANSCRIPTION, *more):
+        try:
+            yield
+        except Throttled as throttled:
+            await context.ports.budget.exhausted(ALLOWANCE, throttled.retry_after or 1.0)
+            raise
+
+
+async def polled(context: Context) -> None:
+    """Wait for this process's turn to ask unasked. Raises Throttled when the turn is too far off to wait for."""
+    wait, granted = context.polls.take()
+    if not granted:
+        raise Throttled("as many polls as allowed are waiting already", retry_after=wait)
+    await asyncio.sleep(wait)
+
+
+async def read(context: Context, transcript_id: TranscriptId) -> Reading:
+    """What the vendor says of the transcript now. Raises as Transcriber.read, and Parked."""
+    async with transcription(context):
+        return await context.ports.transcriber.read(transcript_id)
+
+
+async def recent(context: Context, before: TranscriptId | None) -> Sequence[Listed]:
+    """A page of the vendor's list. Raises as Transcriber.recent, and Parked."""
+    async with transcription(context):
+        return await context.ports.transcriber.recent(before)
