@@ -1,0 +1,212 @@
+"""Each setting: its variable, what it means, its default and how it is read, in groups of what is used together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+from pydantic import SecretStr
+
+from service import settings_values as values
+from service.domain.durations import DAY
+from service.domain.errors import Problem
+from service.settings_fields import ANCHORED, Group, reads, variable
+from service.settings_values import Folder, JsonLines, Sqlite
+
+HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "us": ("https://api.assemblyai.com", "https://llm-gateway.assemblyai.com"),
+        "eu": ("https://api.eu.assemblyai.com", "https://llm-gateway.eu.assemblyai.com"),
+    }
+)
+"""Transcription and LLM Gateway by region (vendor API reference: base URLs)."""
+
+
+class Vendor(Group):
+    """AssemblyAI: the key, its region, and what of the account's allowance is ours."""
+
+    api_key: Annotated[SecretStr, reads(values.secret)] = variable(
+        "ASSEMBLYAI_API_KEY",
+        "the key",
+        secret=True,
+        cure="copy the key from your AssemblyAI dashboard (`afterword demo` needs none)",
+    )
+    region: Annotated[Literal["us", "eu"], reads(values.one_of("us", "eu"))] = variable(
+        "AFTERWORD_REGION", "`us` or `eu`: AssemblyAI's region, picks both hosts below (AWS's is `AWS_REGION`)", "us"
+    )
+    assemblyai_override: Annotated[str | None, reads(values.origin)] = variable(
+        "AFTERWORD_ASSEMBLYAI_URL", "override of the API's scheme and host", shown="by region"
+    )
+    llm_gateway_override: Annotated[str | None, reads(values.origin)] = variable(
+        "AFTERWORD_LLM_GATEWAY_URL", "override of the LLM Gateway's scheme and host", shown="by region"
+    )
+    llm_share: Annotated[float, reads(values.share)] = variable(
+        "AFTERWORD_LLM_SHARE", "this deployment's part of the account's Gateway allowance, above 0 and at most 1", "1"
+    )
+
+    @property
+    def assemblyai_url(self) -> str:
+        return self.assemblyai_override or HOSTS[self.region][0]
+
+    @property
+    def llm_gateway_url(self) -> str:
+        return self.llm_gateway_override or HOSTS[self.region][1]
+
+    def doubtful(self) -> Sequence[Problem]:
+        overrides = {
+            "AFTERWORD_ASSEMBLYAI_URL": self.assemblyai_override,
+            "AFTERWORD_LLM_GATEWAY_URL": self.llm_gateway_override,
+        }
+        return [
+            Problem(place=name, what="the key would travel in the clear", cure="write an https URL")
+            for name, url in overrides.items()
+            if url and values.in_the_clear(url)
+        ]
+
+
+class Deployment(Group):
+    """What every command uses."""
+
+    name: Annotated[str, reads(values.name)] = variable(
+        "AFTERWORD_NAME", "names this deployment in events and ids (staging beside production)", "afterword"
+    )
+    log_format: Annotated[Literal["json", "console", "auto"], reads(values.one_of("json", "console", "auto"))] = (
+        variable("AFTERWORD_LOG_FORMAT", "`json`, `console` or `auto` (console on a terminal)", "auto")
+    )
+    log_level: Annotated[str, reads(values.one_of("debug", "info", "warning", "error", "critical"))] = variable(
+        "AFTERWORD_LOG_LEVEL", "`debug`, `info`, `warning`, `error` or `critical`", "info"
+    )
+
+
+class Callbacks(Group):
+    """How AssemblyAI calls back. Without a public URL it does not, and the sweeper looks at each job instead."""
+
+    public_url: Annotated[str | None, reads(values.public_url)] = variable(
+        "AFTERWORD_PUBLIC_URL",
+        "where AssemblyAI reaches this service, e.g. `https://hooks.example.com` (plain http only on loopback); "
+        "empty: each job is looked at instead, at 3 s, then at intervals growing to 30 s",
+        shown="empty",
+    )
+    webhook_secrets: Annotated[tuple[SecretStr, ...] | None, reads(values.webhook_secrets)] = variable(
+        "AFTERWORD_WEBHOOK_SECRETS",
+        "comma-separated; the first signs, all verify (rotation); each at least 32 characters",
+        shown="required with a public URL",
+        secret=True,
+    )
+
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """The first signs, all verify; empty if there are none."""
+        return self.webhook_secrets or ()
+
+    @classmethod
+    def incomplete(cls, texts: Mapping[str, str]) -> Sequence[Problem]:
+        if "AFTERWORD_PUBLIC_URL" not in texts or "AFTERWORD_WEBHOOK_SECRETS" in texts:
+            return ()
+        what = "it is not set, and AFTERWORD_PUBLIC_URL asks for callbacks"
+        cure = "set a secret of at least 32 characters (`openssl rand -hex 32`), or no public URL"
+        return (Problem(place="AFTERWORD_WEBHOOK_SECRETS", what=what, cure=cure),)
+
+
+class PipelinesPlace(Group):
+    path: Annotated[Path, reads(values.pipelines), ANCHORED] = variable(
+        "AFTERWORD_PIPELINES",
+        "path of the pipelines file (prompt files resolve beside it); read at start only",
+        "pipelines.toml",
+    )
+
+
+class DropsPlace(Group):
+    place: Annotated[Folder, reads(values.drops), ANCHORED] = variable(
+        "AFTERWORD_DROPS", "the folder where recordings arrive", "./inbox"
+    )
+    settle: Annotated[float, reads(values.duration(zero=True))] = variable(
+        "AFTERWORD_SETTLE", "how long a dropped file must rest before it is taken", "2s"
+    )
+
+
+class JobStore(Group):
+    place: Annotated[Sqlite, reads(values.jobs), ANCHORED] = variable(
+        "AFTERWORD_JOBS", "the job store: `sqlite:///relative` or `sqlite:////absolute`", "sqlite:///afterword.db"
+    )
+    keep_jobs: Annotated[float, reads(values.duration(DAY))] = variable(
+        "AFTERWORD_KEEP_JOBS", "how long finished jobs stay in the store (days)", "90"
+    )
+
+
+class ResultsPlace(Group):
+    place: Annotated[Folder, reads(values.results), ANCHORED] = variable(
+        "AFTERWORD_RESULTS", "the folder where results go", "./results"
+    )
+
+
+class EventsPlace(Group):
+    place: Annotated[JsonLines, reads(values.events), ANCHORED] = variable(
+        "AFTERWORD_EVENTS", "the `.jsonl` file that events are appended to", "./events.jsonl"
+    )
+
+
+class Listener(Group):
+    """The public listener."""
+
+    host: Annotated[str, reads(values.host)] = variable("AFTERWORD_HOST", "the public listener's address", "0.0.0.0")  # noqa: S104 (balancers reach it)
+    port: Annotated[int, reads(values.whole(0, 65535))] = variable(
+        "AFTERWORD_PORT", "the public listener's port", "8080"
+    )
+
+
+class Ops(Group):
+    """The private listener."""
+
+    host: Annotated[str, reads(values.host)] = variable(
+        "AFTERWORD_OPS_HOST", "the private listener's address: metrics, jobs API", "127.0.0.1"
+    )
+    port: Annotated[int, reads(values.whole(0, 65535))] = variable(
+        "AFTERWORD_OPS_PORT", "the private listener's port", "9090"
+    )
+    token: Annotated[SecretStr | None, reads(values.secret)] = variable(
+        "AFTERWORD_OPS_TOKEN",
+        "the private listener's bearer token; required beyond loopback",
+        shown="none",
+        secret=True,
+    )
+
+    @classmethod
+    def incomplete(cls, texts: Mapping[str, str]) -> Sequence[Problem]:
+        host = texts.get("AFTERWORD_OPS_HOST", "127.0.0.1")
+        if values.loopback(host.strip("[]")) or "AFTERWORD_OPS_TOKEN" in texts:
+            return ()
+        what = "it is not set, and AFTERWORD_OPS_HOST listens beyond loopback"
+        cure = "set a token (`openssl rand -hex 32`), or AFTERWORD_OPS_HOST=127.0.0.1"
+        return (Problem(place="AFTERWORD_OPS_TOKEN", what=what, cure=cure),)
+
+
+class Work(Group):
+    """How the work is done. All durations in seconds."""
+
+    audio: Annotated[Literal["presign", "upload"], reads(values.one_of("presign", "upload"))] = variable(
+        "AFTERWORD_AUDIO", "how AssemblyAI gets S3 audio: `presign` or `upload` (files are always uploaded)", "presign"
+    )
+    reconcile_after: Annotated[float, reads(values.duration())] = variable(
+        "AFTERWORD_RECONCILE_AFTER",
+        "how long a job may wait for its callback before the sweeper asks AssemblyAI "
+        "(then doubling up to 1 h; `failed` after 24 h)",
+        "600",
+    )
+    adopt_within: Annotated[float, reads(values.duration())] = variable(
+        "AFTERWORD_ADOPT_WITHIN",
+        "how long a submission whose answer we never saw is looked for before it is sent again",
+        "180",
+    )
+    give_up_after: Annotated[float, reads(values.duration())] = variable(
+        "AFTERWORD_GIVE_UP_AFTER", "how long AssemblyAI's trouble may last before a job fails", "6h"
+    )
+    shutdown_grace: Annotated[float, reads(values.duration(zero=True))] = variable(
+        "AFTERWORD_SHUTDOWN_GRACE", "time to finish or hand back after SIGTERM", "25"
+    )
+    lease: Annotated[float, reads(values.duration())] = variable(
+        "AFTERWORD_LEASE", "how long a worker owns a job without renewing (seconds)", "30"
+    )
+    concurrency: Annotated[int, reads(values.whole(1, 10_000))] = variable(
+        "AFTERWORD_CONCURRENCY", "jobs analyzed at once in this process", "64"
+    )
