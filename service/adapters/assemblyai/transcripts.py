@@ -1,0 +1,131 @@
+"""The vendor's transcription API behind `ports.Transcriber`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
+
+import anyio
+import httpx2
+from pydantic import SecretStr
+
+from service.adapters.assemblyai import wire_transcripts as wire
+from service.adapters.assemblyai.exchange import Exchange, Request, as_json, ours, read_all
+from service.adapters.assemblyai.in_work import InWork
+from service.adapters.assemblyai.json_values import count
+from service.adapters.assemblyai.refusals import Call
+from service.domain.errors import Code, RecordingReplaced, Rejected, TranscriptMissing
+from service.domain.job import TranscriptId
+from service.domain.transcript import Listed, Reading
+
+MOST_TRANSCRIPT: Final = 256 * 1024 * 1024
+MOST_CAPTIONS: Final = 16 * 1024 * 1024
+PAGE: Final = 200
+
+_INLINE: Final = 1024 * 1024
+"""Bytes of JSON that are parsed where they arrive; more would hold up everybody else."""
+_ORDINARY: Final = 60.0
+_TRANSCRIPT: Final = 300.0
+_UPLOAD: Final = 300.0
+_SLOWEST: Final = 100_000
+"""Bytes a second below which an upload is given up."""
+_FORMS: Final = frozenset({"srt", "vtt"})
+
+
+class Transcripts:
+    """Implements `ports.Transcriber` for one account in one region.
+
+    `in_work` bounds how many bytes of transcripts are read and parsed at once, over all who share it.
+    """
+
+    def __init__(
+        self, client: httpx2.AsyncClient, base_url: str, key: SecretStr | str, in_work: InWork | None = None
+    ) -> None:
+        self._exchange = Exchange(client, base_url, key)
+        self._host = base_url
+        self._in_work = in_work or InWork()
+
+    async def upload(self, body: AsyncIterator[bytes], size: int) -> str:
+        """Also raises whatever `body` raises, and RecordingReplaced when it is not of `size` bytes."""
+        request = Request(
+            call=Call.UPLOAD,
+            method="POST",
+            path="/v2/upload",
+            headers={"content-type": "application/octet-stream", "content-length": str(size)},
+            content=_exactly(body, size),
+            silence=_UPLOAD,
+        )
+        answer = await self._exchange.body(request, within=_UPLOAD + size / _SLOWEST)
+        with ours(request.call, self._host):
+            return wire.uploaded(answer)
+
+    async def submit(self, request: Mapping[str, object], *, within: float) -> TranscriptId:
+        sent = Request(
+            call=Call.SUBMIT,
+            method="POST",
+            path="/v2/transcript",
+            headers={"content-type": "application/json"},
+            content=as_json(request),
+            silence=within,
+        )
+        answer = await self._exchange.body(sent, within=within)
+        with ours(sent.call, self._host):
+            return wire.submitted(answer)
+
+    async def read(self, transcript_id: TranscriptId) -> Reading:
+        request = Request(call=Call.READ, method="GET", path=_path(transcript_id))
+        async with (
+            self._exchange.opened(request, within=_ORDINARY) as response,
+            self._in_work.hold(_length(response)),
+        ):
+            async with asyncio.timeout(_TRANSCRIPT):
+                body = await read_all(response, MOST_TRANSCRIPT)
+            return await anyio.to_thread.run_sync(wire.reading, body) if len(body) > _INLINE else wire.reading(body)
+
+    async def recent(self, before: TranscriptId | None = None) -> Sequence[Listed]:
+        params: dict[str, str | int] = {"limit": PAGE}
+        if before is not None:
+            params["before_id"] = before
+        request = Request(call=Call.LIST, method="GET", path="/v2/transcript", params=params)
+        answer = await self._exchange.body(request, within=_ORDINARY)
+        with ours(request.call, self._host):
+            return wire.listed(answer)
+
+    async def captions(self, transcript_id: TranscriptId, form: str) -> str:
+        if form not in _FORMS:
+            raise Rejected(Code.TRANSCRIPTION_REJECTED, f"{form!r} is no form of captions; there are srt and vtt")
+        request = Request(call=Call.READ, method="GET", path=f"{_path(transcript_id)}/{form}")
+        answer = await self._exchange.body(request, within=_ORDINARY, most=MOST_CAPTIONS)
+        return answer.decode(errors="replace")
+
+    async def delete(self, transcript_id: TranscriptId) -> None:
+        """A transcript that still runs is unknown to deletion and goes on: only a later `read` shows it gone."""
+        try:
+            request = Request(call=Call.DELETE, method="DELETE", path=_path(transcript_id))
+            await self._exchange.body(request, within=_ORDINARY, most=MOST_TRANSCRIPT)
+        except TranscriptMissing:
+            return
+
+
+def _path(transcript_id: TranscriptId) -> str:
+    """Ids come from people too: what is none must not become another path."""
+    if wire.identifier(transcript_id) is None:
+        raise TranscriptMissing("that is not the form of a transcript id")
+    return f"/v2/transcript/{transcript_id}"
+
+
+def _length(response: httpx2.Response) -> int | None:
+    """The bytes to come; a compressed answer does not tell."""
+    told = response.headers.get("content-length", "")
+    compressed = response.headers.get("content-encoding", "identity") != "identity"
+    return None if compressed or not told.isascii() or not told.isdigit() else count(int(told[:12]))
+
+
+async def _exactly(body: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    sent = 0
+    async for chunk in body:
+        sent += len(chunk)
+        if sent > size:
+            break
+        yield chunk
+    if sent != size:
+        raise RecordingReplaced(f"it was announced with {size} bytes and is no longer that long")

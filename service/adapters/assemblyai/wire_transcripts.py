@@ -1,0 +1,190 @@
+"""The transcription API's JSON as our records (vendor API reference: transcript object, list, deletion).
+
+Unknown keys are passed over and missing ones are no failure, as long as what remains means something. Functions raise
+Garbled otherwise.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from service.adapters.assemblyai.json_values import Garbled, count, label, mapping, number, parsed, sequence, text
+from service.adapters.assemblyai.redaction import redacted
+from service.domain.job import TranscriptId
+from service.domain.transcript import Document, Listed, Reading, State, Utterance, Word
+
+LONGEST_URL: Final = 16_384
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8}){0,4}")
+_SCRIPT: Final = 4
+_REGION: Final = 2
+_FORGOTTEN_AUDIO: Final = "http://deleted_by_user"
+_FORGOTTEN_TEXT: Final = "Deleted by user."
+_WORD_FIELDS: Final = set(Word.model_fields)
+_UTTERANCE_FIELDS: Final = set(Utterance.model_fields)
+
+
+def identifier(value: object) -> TranscriptId | None:
+    """A transcript id that can stand in a path, None for anything else."""
+    return TranscriptId(value) if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def submitted(body: bytes | bytearray) -> TranscriptId:
+    """The id of the transcript that a submission started."""
+    found = identifier(parsed(body).get("id"))
+    if found is None:
+        raise Garbled("it names no transcript id")
+    return found
+
+
+def uploaded(body: bytes | bytearray) -> str:
+    """The URL under which an upload can be submitted."""
+    url = text(parsed(body).get("upload_url"))
+    if not url or len(url) > LONGEST_URL or not url.startswith(("https://", "http://")):
+        raise Garbled("it names no upload_url")
+    return url
+
+
+def reading(body: bytes | bytearray) -> Reading:
+    """What a GET of a transcript says."""
+    answer = parsed(body)
+    found = identifier(answer.get("id"))
+    if found is None:
+        raise Garbled("it names no transcript id")
+    state = _state(answer.get("status"))
+    error = text(answer.get("error"))
+    deleted = _deleted(answer, state)
+    return Reading(
+        id=found,
+        state=state,
+        audio_url=text(answer.get("audio_url")) or "",
+        webhook_url=text(answer.get("webhook_url")),
+        deleted=deleted,
+        error=redacted(error) if error else None,
+        document=_document(answer) if state is State.COMPLETED and not deleted else None,
+    )
+
+
+def listed(body: bytes | bytearray) -> tuple[Listed, ...]:
+    """The items of a page, in the vendor's order."""
+    items = sequence(parsed(body).get("transcripts"))
+    if items is None:
+        raise Garbled("it holds no list of transcripts")
+    return tuple(_item(mapping(item)) for item in items)
+
+
+def language(code: str | None) -> str | None:
+    """The vendor's language code (`en_us`) in BCP 47 (`en-US`); None for what is no language code."""
+    if code is None or not _LANGUAGE.fullmatch(code):
+        return None
+    first, *rest = re.split("[_-]", code.lower())
+    return "-".join([first, *map(_subtag, rest)])
+
+
+def _subtag(part: str) -> str:
+    if len(part) == _SCRIPT and part.isalpha():
+        return part.title()
+    return part.upper() if len(part) == _REGION else part
+
+
+def _state(value: object) -> State:
+    """A word that we don't know counts as not ended yet: what it means shows in a later state, or in its absence."""
+    if not isinstance(value, str):
+        raise Garbled("it names no status")
+    try:
+        return State(value)
+    except ValueError:
+        return State.PROCESSING
+
+
+def _deleted(answer: Mapping[str, object], state: State) -> bool:
+    """Deleted transcripts keep their status; what is left of them is a marker, or nothing at all."""
+    if (text(answer.get("audio_url")) or "").startswith(_FORGOTTEN_AUDIO):
+        return True
+    if state is not State.COMPLETED or answer.get("words"):
+        return False
+    words = answer.get("text")
+    return words == _FORGOTTEN_TEXT or (words is None and answer.get("words") is None)
+
+
+def _document(answer: Mapping[str, object]) -> Document:
+    words = text(answer.get("text"))
+    if words is None:
+        raise Garbled("it is completed and has no text")
+    turns = sequence(answer.get("utterances"))
+    duration = number(answer.get("audio_duration"))
+    return Document(
+        text=words,
+        words=tuple(_word(mapping(item)) for item in sequence(answer.get("words")) or ()),
+        utterances=None if turns is None else tuple(_utterance(mapping(item)) for item in turns),
+        confidence=number(answer.get("confidence")),
+        language=language(text(answer.get("language_code"))),
+        duration=None if duration is None or duration < 0 else math.ceil(duration),
+    )
+
+
+def _word(item: Mapping[str, object]) -> Word:
+    # Checked here and not once more by the model: ten hours are 100,000 words, and a shared set of field names
+    # keeps them at a third of the memory.
+    return Word.model_construct(
+        _WORD_FIELDS,
+        text=_needed(item),
+        start=_time(item, "start"),
+        end=_time(item, "end"),
+        confidence=float(number(item.get("confidence")) or 0.0),
+        speaker=label(item.get("speaker")),
+        channel=label(item.get("channel")),
+    )
+
+
+def _utterance(item: Mapping[str, object]) -> Utterance:
+    channel = label(item.get("channel"))
+    return Utterance.model_construct(
+        _UTTERANCE_FIELDS,
+        speaker=label(item.get("speaker")) or channel or "",
+        text=_needed(item),
+        start=_time(item, "start"),
+        end=_time(item, "end"),
+        confidence=float(number(item.get("confidence")) or 0.0),
+        channel=channel,
+    )
+
+
+def _needed(item: Mapping[str, object]) -> str:
+    words = text(item.get("text"))
+    if words is None:
+        raise Garbled("a word or utterance has no text")
+    return words
+
+
+def _time(item: Mapping[str, object], key: str) -> int:
+    milliseconds = count(item.get(key))
+    if milliseconds is None:
+        raise Garbled(f"a word or utterance has no {key}")
+    return milliseconds
+
+
+def _item(item: Mapping[str, object]) -> Listed:
+    found, created = identifier(item.get("id")), _moment(item.get("created"))
+    if found is None or created is None:
+        raise Garbled("an item of its list has no id or no time")
+    return Listed(
+        id=found,
+        state=_state(item.get("status")),
+        audio_url=text(item.get("audio_url")) or "",
+        created=created,
+        completed=_moment(item.get("completed")),
+    )
+
+
+def _moment(value: object) -> float | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
