@@ -46,3 +46,8 @@ ACCOUNT_RESUMED: Final = "account.resumed"
 STORE_FAILED: Final = "store.failed"
 STORE_RECOVERED: Final = "store.recovered"
 CLOCK_SKEWED: Final = "clock.skewed"
+
+LIBRARY_WARNED: Final = "library.warned"
+THREAD_FAILED: Final = "thread.failed"
+ERROR_UNRAISABLE: Final = "error.unraisable"
+OPERATION_FAILED: Final = "operation.failed"

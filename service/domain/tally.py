@@ -1,0 +1,62 @@
+"""What is counted for the people on call, by names that never change meaning; who counts it is not our concern."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+CALLBACKS: Final = "afterword_callbacks_total"
+"""Callbacks by what became of them."""
+CALLBACKS_LOST: Final = "afterword_callbacks_lost_total"
+"""Transcripts that were done five minutes before we looked, and nobody had called."""
+LAST_CALLBACK: Final = "afterword_last_callback_timestamp_seconds"
+"""When a genuine callback was last stored; epoch seconds."""
+VENDOR_REQUESTS: Final = "afterword_vendor_requests_total"
+"""Requests to the vendor by operation and result."""
+ANSWERS: Final = "afterword_answers_total"
+"""Answers to prompts: stored, reused, failed."""
+EVENTS_PUBLISHED: Final = "afterword_events_published_total"
+"""Events handed over, by type; a repeated delivery counts again."""
+DROPS: Final = "afterword_drops_total"
+"""Recordings that arrived: received, known, unmatched, ignored."""
+TOKENS: Final = "afterword_tokens_total"
+"""Tokens of language models, by direction: input, output."""
+PAID_IN_DOUBT: Final = "afterword_paid_in_doubt_total"
+"""Paid requests that may have been carried out twice: what no protocol can exclude."""
+
+COUNTERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        CALLBACKS: ("result",),
+        CALLBACKS_LOST: (),
+        VENDOR_REQUESTS: ("operation", "result"),
+        ANSWERS: ("result",),
+        EVENTS_PUBLISHED: ("type",),
+        DROPS: ("result",),
+        TOKENS: ("direction",),
+        PAID_IN_DOUBT: (),
+    }
+)
+"""Every counter and the labels that it must be given. Labels take few values; never an id."""
+
+GAUGES: Final = frozenset({LAST_CALLBACK})
+
+
+class Tally(Protocol):
+    """Counts; never blocks."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to one of COUNTERS, all of its labels given. Raises KeyError, ValueError: a bug of the caller's."""
+        ...
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set one of GAUGES. Raises KeyError: a bug of the caller's."""
+        ...
+
+
+class NoTally:
+    """Counts nothing: for commands that nobody scrapes."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        pass
+
+    def gauge(self, name: str, value: float) -> None:
+        pass
