@@ -1,0 +1,144 @@
+"""Chat completions: the answer that a request gets."""
+
+import hashlib
+import math
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from service.simulator.answers import extract
+from service.simulator.catalogue import Model
+from service.simulator.injection import texts
+from service.simulator.instances import instance_of
+from service.simulator.rules import Rule
+from service.simulator.wire import Json, RefusedError
+
+DEFAULT_MAX_TOKENS: Final = 1000
+
+
+def tokens(text: str) -> int:
+    """Four characters are about one token (vendor API reference)."""
+    return math.ceil(len(text) / 4)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """An answer before it is put on the wire."""
+
+    model: Model
+    content: str | None
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    digest: str
+    tool_calls: tuple[Json, ...] = ()
+    old_usage: bool = False
+
+
+def complete(body: Json, model: Model, messages: list[Json], transcript: str | None, drawn: list[Rule]) -> Completion:
+    """The answer, with what the fault dial does to it. Raises RefusedError (400) if the context is too long."""
+    read = sum(tokens(text) for message in messages for text in texts(message))
+    if read > model.context_length:
+        raise RefusedError(400, "model context limit exceeded")
+    calls = _tool_calls(body, messages, transcript)
+    content = "" if calls else _content(body, messages, transcript)
+    finish = {"anthropic": "tool_use"}.get(model.family, "tool_calls") if calls else model.stop
+    most = int(body.get("max_tokens") or DEFAULT_MAX_TOKENS) * 4
+    if len(content) > most:
+        content, finish = content[:most], model.cut
+    final: str | None = None if calls else content
+    for rule in drawn:
+        final, finish = _spoilt(rule, final, finish, model)
+    digest = hashlib.sha256(orjson.dumps([model.id, messages])).hexdigest()
+    return Completion(
+        model=model,
+        content=final,
+        finish_reason=finish,
+        input_tokens=read,
+        output_tokens=tokens(final or ""),
+        digest=digest,
+        tool_calls=tuple(calls),
+        old_usage=any(rule.do == "old_usage" for rule in drawn),
+    )
+
+
+def _content(body: Json, messages: list[Json], transcript: str | None) -> str:
+    text = extract(messages, transcript)
+    wanted = body.get("response_format")
+    if wanted is None:
+        return text
+    return orjson.dumps(instance_of(wanted["json_schema"]["schema"], text)).decode()
+
+
+def _spoilt(rule: Rule, content: str | None, finish: str, model: Model) -> tuple[str | None, str]:
+    match rule.do:
+        case "truncate":
+            return (content or "")[: len(content or "") // 2], rule.given["finish_reason"] or model.cut
+        case "finish":
+            return content, rule.given["finish_reason"]
+        case "null_content":
+            return None, finish
+        case "broken_json":
+            return f"```json\n{(content or '')[:-1]},", finish
+        case "say":
+            return rule.given["content"], finish
+        case _:
+            return content, finish
+
+
+def _tool_calls(body: Json, messages: list[Json], transcript: str | None) -> list[Json]:
+    """A tool is called only when the request forces one by name."""
+    choice = body.get("tool_choice")
+    if not isinstance(choice, dict):
+        return []
+    name = (choice.get("function") or {}).get("name")
+    for tool in body.get("tools") or []:
+        function = tool.get("function") or {}
+        if function.get("name") == name:
+            arguments = instance_of(function.get("parameters") or {"type": "object"}, extract(messages, transcript))
+            told = {"name": name, "arguments": orjson.dumps(arguments).decode()}
+            return [{"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": told}]
+    return []
+
+
+def usage(completion: Completion) -> Json:
+    """Both namings, or only the earlier one where the fault dial says so."""
+    read, written = completion.input_tokens, completion.output_tokens
+    counts: Json = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+    if completion.old_usage:
+        return counts
+    return counts | {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "prompt_tokens_details": {
+            "cached_tokens": 0,
+            "audio_tokens": 0,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def completion_document(body: Json, completion: Completion, request_id: str, nanoseconds: int) -> Json:
+    """The body of a 200. The echo of the request leaves out what the vendor leaves out."""
+    silent = {"messages", "prompt", "post_processing_steps", "fallbacks", "fallback_config"}
+    message: Json = {"role": "assistant", "content": completion.content}
+    if completion.tool_calls:
+        message["tool_calls"] = list(completion.tool_calls)
+    return {
+        "request": {name: value for name, value in body.items() if name not in silent},
+        "request_id": request_id,
+        "model": completion.model.id,
+        "choices": [{"index": 0, "message": message, "finish_reason": completion.finish_reason}],
+        "usage": usage(completion),
+        "http_status_code": 200,
+        "response_time": nanoseconds,
+        "llm_status_code": 200,
+    }
