@@ -90,7 +90,9 @@ class Pipelines(Fact):
 
 def canonical(value: JsonValue) -> bytes:
     """The one JSON text of a value: keys sorted, no spaces, UTF-8 unescaped."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # File names need not be UTF-8; Python keeps their odd bytes as lone surrogates.
+    return text.encode(errors="surrogatepass")
 
 
 def to_json(pipeline: Pipeline) -> bytes:
