@@ -24,8 +24,9 @@ class Lane(StrEnum):
 class Row:
     """One job as the engine sees it.
 
-    `due_at` is None exactly when the row has ended. `claims` counts claims in a row that brought no progress.
-    `callbacks` counts what the outside said, `callbacks_checked` how much of that has been looked into.
+    `due_at` is None exactly when the row has ended. `lease_until` is 0 while nobody holds it. `claims` counts claims in
+    a row that brought no progress. `callbacks` counts what the outside said, `callbacks_checked` how much of that has
+    been looked into.
     `subject` is the outside's own name for the work, once known. `parked` names the gate that the row waits at.
     """
 
@@ -55,10 +56,12 @@ class Row:
 class Save:
     """What a worker decided about the row that it holds.
 
-    `due_at` None ends the row. `keep_lease` goes on under the same lease; otherwise the row is handed back.
+    `due_at` None ends the row. `keep_lease` goes on under the same lease; otherwise the row is handed back, and the
+    token that it was held by is void.
     `heard` is the number of callbacks that this save answers: those counted at the claim, and only if the outside
-    was asked after it (or will be at `due_at`). `progress` False keeps the count of fruitless claims.
-    `owns` is a name no two rows may own (the vendor's id of paid work); `names` are more names to find the row by.
+    was asked after it (or will be at `due_at`). `progress` False keeps the count of fruitless claims. `subject` None
+    keeps the one there is. `parked` names the gate that the row now waits at, until `due_at` at the latest; None: at
+    none. `owns` is a name no two rows may own (the vendor's id of paid work); `names` are more to find the row by.
     """
 
     status: str
@@ -80,7 +83,7 @@ class Heard(StrEnum):
     ENDED = "ended"
     """The row has ended; it stays as it is."""
     UNKNOWN = "unknown"
-    """No such row; a note was kept."""
+    """No such row, or one that only a newer replica understands; a note was kept."""
     OTHER_SUBJECT = "other_subject"
     """It speaks of another subject than the row's own; nothing was counted."""
 

@@ -4,12 +4,13 @@ Every store runs these inside its own transaction, so that no two engines can di
 callback means; the property test runs them alone.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Final
 
 from service.engine.errors import IllegalStep, LeaseLost
-from service.engine.row import Callback, Heard, Lane, Row, Save, Token
+from service.engine.row import Callback, Heard, Lane, Row, RowId, Save, Token
 
 SCHEMA: Final = 1
 """The version of a row that this code understands; rows of another version are left alone."""
@@ -43,10 +44,36 @@ class Steps:
     def ends(self, status: str) -> bool:
         return not self.following[status]
 
+    def understood(self, row: Row) -> bool:
+        """Whether this code may touch the row at all: a newer replica may have written it."""
+        return row.schema == SCHEMA and row.status in self.following
+
 
 def pause(claims: int) -> float:
     """Seconds that a row rests after its lease, when this many claims in a row brought no progress."""
-    return 0.0 if claims <= 1 else min(5.0 * 2.0 ** (claims - 2), 300.0)
+    return 0.0 if claims <= 1 else min(5.0 * 2.0 ** min(claims - 2, 6), 300.0)
+
+
+def picked(
+    fresh: Sequence[tuple[float, RowId]],
+    backfill: Sequence[tuple[float, RowId]],
+    limit: int,
+    taken: int,
+    random: Random,
+) -> Sequence[RowId]:
+    """Which rows to claim, out of what is claimable in each lane, longest due first.
+
+    `taken` is how many this process has claimed before, so that every eighth takes the longest due of all.
+    """
+    lanes = [list(fresh), list(backfill)]
+    chosen: list[RowId] = []
+    while len(chosen) < limit and any(lanes):
+        if (taken + len(chosen) + 1) % ANY_LANE_EVERY == 0:
+            chosen.append(min(filter(None, lanes)).pop(0)[1])
+        else:
+            lane = lanes[0] or lanes[1]
+            chosen.append(lane.pop(random.randrange(min(len(lane), OLDEST_CONSIDERED)))[1])
+    return chosen
 
 
 def claimable(row: Row, now: float) -> bool:
@@ -79,14 +106,16 @@ def renewed(row: Row, token: Token, now: float, lease: float, *, progress: bool 
 def saved(row: Row, token: Token, save: Save, now: float, steps: Steps) -> Row:
     """The row as the holder of `token` decided.
 
-    It is due now, whatever the holder said, while callbacks have come that nobody looked into and the new status
-    listens. Raises LeaseLost for an outdated token, IllegalStep for a step that is not in the table.
+    Where the new status listens it is due now, whatever the holder said, while callbacks have come that nobody
+    looked into, and when one subject takes the place of another: callbacks about the new one were not counted before.
+    Raises LeaseLost for an outdated token, IllegalStep for a step that is not in the table.
     """
     held(row, token)
     step(row.status, save, steps)
     checked = max(row.callbacks_checked, min(save.heard, row.callbacks))
+    unheard = row.callbacks > checked or (row.subject is not None and save.subject not in {None, row.subject})
     due_at = save.due_at
-    if due_at is not None and save.status in steps.listening and row.callbacks > checked:
+    if due_at is not None and save.status in steps.listening and unheard:
         due_at = min(due_at, now)
     claims = 0 if save.progress else row.claims
     lease_until = row.lease_until if save.keep_lease else 0.0
@@ -108,6 +137,8 @@ def saved(row: Row, token: Token, save: Save, now: float, steps: Steps) -> Row:
 
 def called_back(row: Row, callback: Callback, now: float, steps: Steps) -> tuple[Row, Heard]:
     """The row after a callback: counted, and due now where its status listens; lease and the holder's fields stay."""
+    if not steps.understood(row):
+        return row, Heard.UNKNOWN
     if row.ended or row.due_at is None:
         return row, Heard.ENDED
     if row.subject is not None and callback.subject is not None and callback.subject != row.subject:
@@ -116,12 +147,17 @@ def called_back(row: Row, callback: Callback, now: float, steps: Steps) -> tuple
     return replace(row, callbacks=row.callbacks + 1, due_at=due_at), Heard.COUNTED
 
 
+def unparked(row: Row, now: float) -> Row:
+    """The row once its gate is open again: due now; whoever holds it keeps it."""
+    return row if row.due_at is None else replace(row, due_at=min(row.due_at, now), parked=None)
+
+
 def reopened(row: Row, status: str, facts: Mapping[str, object], lane: Lane, now: float, steps: Steps) -> Row:
     """An ended row sent on its next run, under a token that nobody holds.
 
     Raises IllegalStep if it has not ended or may not begin again at `status`.
     """
-    if not row.ended or status not in steps.reopening.get(row.status, frozenset()):
+    if not row.ended or not steps.understood(row) or status not in steps.reopening.get(row.status, frozenset()):
         raise IllegalStep(row.status, status)
     return replace(
         row,
@@ -139,8 +175,8 @@ def reopened(row: Row, status: str, facts: Mapping[str, object], lane: Lane, now
 
 
 def held(row: Row | None, token: Token) -> Row:
-    """Raises LeaseLost unless `token` is still the row's own and the row has not ended."""
-    if row is None or row.token != token or row.ended:
+    """Raises LeaseLost unless `token` is still the row's own and the row has neither ended nor been handed back."""
+    if row is None or row.token != token or row.ended or not row.lease_until:
         raise LeaseLost
     return row
 
