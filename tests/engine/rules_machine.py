@@ -127,14 +127,14 @@ class Expected:
 class RulesMachine(RuleBasedStateMachine):
     """Over the rules as they are."""
 
-    rules: ClassVar[Rules] = the_rules
+    law: ClassVar[Rules] = the_rules
     tells_first: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
         self.now = self.latest = 1_000.0
         self.moment = 0
-        self.table = MemoryTable(self.rules)
+        self.table = MemoryTable(self.law)
         self.table.add(self.now)
         self.expected = Expected()
         self.workers: list[Worker] = []
@@ -294,7 +294,7 @@ class RulesMachine(RuleBasedStateMachine):
             return
         assert (row.due_at is None) == self.expected.ended
         if row.due_at is not None:
-            assert self.rules.claimable(row, self.latest + 1_000.0), "nobody will ever look at it again"
+            assert self.law.claimable(row, self.latest + 1_000.0), "nobody will ever look at it again"
 
     @invariant()
     def what_has_ended_stays_as_it_is(self) -> None:
@@ -346,4 +346,4 @@ class RulesMachine(RuleBasedStateMachine):
 
 def machine(rules: Rules = the_rules, *, tells_first: bool = False) -> type[RulesMachine]:
     """The machine over these rules; `tells_first` plants a worker that tells its verdict before it saves it."""
-    return type("Planted", (RulesMachine,), {"rules": rules, "tells_first": tells_first})
+    return type("Planted", (RulesMachine,), {"law": rules, "tells_first": tells_first})
