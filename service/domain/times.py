@@ -1,0 +1,8 @@
+"""Times as the outside reads them."""
+
+from datetime import UTC, datetime
+
+
+def rfc3339(epoch: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC with `Z`, to the millisecond."""
+    return datetime.fromtimestamp(epoch, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
