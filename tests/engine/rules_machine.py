@@ -98,6 +98,8 @@ class Worker:
     row: Row
     looked_at: int = -1
     """The moment of its last look at the outside; -1: it has not looked."""
+    heard: int = 0
+    """The callbacks that it knew of before that look."""
 
 
 @dataclass
@@ -193,7 +195,8 @@ class RulesMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_worker_looks(self, data: st.DataObject) -> None:
         self.moment += 1
-        self._one(data).looked_at = self.moment
+        worker = self._one(data)
+        worker.looked_at, worker.heard = self.moment, worker.row.callbacks
 
     @precondition(lambda self: self.workers)
     @rule(
@@ -318,7 +321,7 @@ class RulesMachine(RuleBasedStateMachine):
         if save.status not in STEPS.following[self._status(worker)]:
             return
         looked = worker.looked_at
-        save = replace(save, heard=worker.row.callbacks if looked >= 0 else 0)
+        save = replace(save, heard=worker.heard if looked >= 0 else 0)
         if not self._allowed(worker, lambda: self.table.save(worker.row, save, self.now)):
             return
         expected = self.expected
