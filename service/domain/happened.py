@@ -14,6 +14,7 @@ DROP_UNMATCHED: Final = "drop.unmatched"
 DROP_IGNORED: Final = "drop.ignored"
 DROP_UNREADABLE: Final = "drop.unreadable"
 DROP_WITHDRAWN: Final = "drop.withdrawn"
+DROPS_WATCHED: Final = "drops.watched"
 DROPS_FAILED: Final = "drops.failed"
 
 JOB_SUBMITTED: Final = "job.submitted"
