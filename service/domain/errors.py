@@ -73,6 +73,8 @@ class Code(StrEnum):
     """The vendor found no spoken audio and made no transcript."""
     TRANSCRIPTION_REJECTED = "transcription_rejected"
     """The vendor refused the submission or the upload."""
+    SUBMISSION_IN_DOUBT = "submission_in_doubt"
+    """A submission may have happened and nothing can prove it; a person decides whether to submit again."""
     TRANSCRIPTION_TIMEOUT = "transcription_timeout"
     """The transcript did not end within a day."""
     TRANSCRIPT_MISSING = "transcript_missing"

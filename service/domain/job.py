@@ -171,8 +171,6 @@ class Job(Fact):
     prompt_trouble: Mapping[str, Trouble] = {}
     prompt_failures: Mapping[str, Failure] = {}
     """Prompts of this run that cannot be answered; an error is never stored as an answer."""
-    in_doubt: bool = False
-    """A submission may have happened and nothing can prove it: waits for a person."""
     verdict: Verdict | None = None
     told: bool = False
     """The run's event is out; what remains is to have the vendor forget the transcript."""

@@ -2,23 +2,27 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
 
 import structlog
 
 from service.domain import happened, prompts
 from service.domain.answers import Answer
 from service.domain.errors import Code, Permanent, Transient
-from service.domain.job import Failure, Job, Outcome, Status, Trouble
+from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
-from service.domain.retry import Delay, GiveUp, decide
+from service.domain.retry import Delay, GiveUp, counted
 from service.domain.transcript import Document
 from service.engine.hold import Hold
 from service.engine.row import Save
 from service.stages.ask import Asking, ask
 from service.stages.context import Context
-from service.stages.decisions import decided, save, worse
+from service.stages.decisions import decided, save
 from service.stages.gates import Parked
+
+UNKNOWN_AT_MOST: Final = 12
+"""Requests for one answer whose outcome nobody knows: each of them may have been billed."""
 
 Ended = Answer | Failure | Transient | Parked
 
@@ -112,21 +116,24 @@ def _settled(
 ) -> tuple[Job, Mapping[str, Failure], Sequence[Wait]]:
     """The job with its failures and troubles on record, and what is waited for; whose patience is over has failed."""
     failures = {name: end for name, end in ended.items() if isinstance(end, Failure)}
-    troubles: dict[str, Trouble] = {}
+    troubles = dict(job.prompt_trouble)
+    retry = replace(context.terms.retry, most_unknown=UNKNOWN_AT_MOST)
     waits: list[Wait] = []
     for name, end in ended.items():
         if isinstance(end, Parked):
             waits.append(Wait(until=end.until(context.random), gate=end.closed.gate))
         elif isinstance(end, Transient):
             before = job.prompt_trouble.get(name)
-            match decide(end, before, context.terms.retry, now=context.now(), chance=context.random.random()):
-                case GiveUp():
-                    failures[name] = Failure(
-                        code=Code.VENDOR_UNAVAILABLE, message=end.message, request_id=end.request_id
-                    )
+            decision = retry.decide(end, before, now=context.now(), rand=context.random.random())
+            match decision:
+                case GiveUp(failure=failure):
+                    failures[name] = failure
                 case Delay(seconds=seconds, counts=counts):
                     waits.append(Wait(until=context.now() + seconds, gate=None))
-                    troubles[name] = worse(before, end.message, context.now(), counts=counts)
+                    if counts:
+                        troubles[name] = counted(end, before, now=context.now())
+                case _:
+                    assert_never(decision)
     job = job.model_copy(update={"prompt_failures": failures, "prompt_trouble": troubles})
     return job, failures, waits
 

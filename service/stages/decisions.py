@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.domain.job import Failure, Job, Moment, Outcome, Status, Trouble, Verdict
+from service.domain.job import Failure, Job, Moment, Outcome, Status, Verdict
 from service.domain.times import rfc3339
 from service.engine.row import Save
 
@@ -50,11 +50,5 @@ def decided(
     verdict = Verdict(outcome=outcome, at=rfc3339(now), error=error, skipped=skipped)
     note = f"{error.code}: {error.message}" if error else skipped or outcome.value
     job = entered(job, Status.DECIDED, now, note)
-    job = job.model_copy(update={"verdict": verdict, "trouble": None, "intent": None, "in_doubt": False})
+    job = job.model_copy(update={"verdict": verdict, "trouble": None, "intent": None})
     return save(job, Status.DECIDED, now)
-
-
-def worse(before: Trouble | None, last: str, now: float, *, counts: bool) -> Trouble:
-    """One more failure in a row; one that does not count changes only the words."""
-    attempts = (before.attempts if before else 0) + (1 if counts else 0)
-    return Trouble(attempts=attempts, since=before.since if before else now, last=last)

@@ -1,16 +1,18 @@
 """One step of a job: the stage that its status names, and what is decided when the stage cannot go through."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from math import inf
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from service.domain import happened
-from service.domain.errors import Code, Permanent, RecordingReplaced, Throttled, Transient
+from service.domain.errors import Code, Permanent, RecordingReplaced, Transient
 from service.domain.job import Failure, Job, Outcome, Status
-from service.domain.retry import Delay, GiveUp, decide
+from service.domain.retry import Delay, GiveUp, counted
 from service.engine.errors import LeaseLost
 from service.engine.hold import Hold
 from service.engine.row import Save
@@ -18,7 +20,7 @@ from service.engine.rules import CLAIMS_AT_MOST
 from service.stages.analyze import analyze
 from service.stages.callback import look
 from service.stages.context import Context
-from service.stages.decisions import decided, save, worse
+from service.stages.decisions import decided, save
 from service.stages.gates import Parked
 from service.stages.publish import publish
 from service.stages.submit import submit
@@ -64,10 +66,12 @@ def _job(hold: Hold) -> Job:
 
 
 def _failed(hold: Hold, error: Permanent, context: Context) -> Save:
-    job = _job(hold)
-    failure = Failure(code=error.code, message=error.message, request_id=error.request_id)
-    structlog.get_logger().warning(happened.JOB_DECIDED, outcome="failed", code=error.code.value, error=error.message)
-    return decided(job, context.now(), Outcome.FAILED, error=failure)
+    return _ended(hold, Failure(code=error.code, message=error.message, request_id=error.request_id), context)
+
+
+def _ended(hold: Hold, failure: Failure, context: Context) -> Save:
+    structlog.get_logger().warning(happened.JOB_DECIDED, outcome="failed", code=failure.code, error=failure.message)
+    return decided(_job(hold), context.now(), Outcome.FAILED, error=failure)
 
 
 def _crashed(hold: Hold, context: Context) -> Save:
@@ -85,23 +89,22 @@ def _parked(hold: Hold, parked: Parked, context: Context) -> Save:
 
 
 def _again(hold: Hold, error: Transient, context: Context) -> Save:
-    job, status = _job(hold), Status(hold.row.status)
-    decision = decide(error, job.trouble, context.terms.retry, now=context.now(), chance=context.random.random())
+    """When to come again. Publishing is never given up."""
+    job, status, retry = _job(hold), Status(hold.row.status), context.terms.retry
+    if status is Status.DECIDED:
+        retry = replace(retry, patience=inf)
+    decision = retry.decide(error, job.trouble, now=context.now(), rand=context.random.random())
     match decision:
-        case GiveUp() if status is not Status.DECIDED:
-            return _failed(
-                hold, Permanent(Code.VENDOR_UNAVAILABLE, error.message, request_id=error.request_id), context
-            )
-        case GiveUp():
-            seconds, counts = context.terms.retry.longest, True
+        case GiveUp(failure=failure):
+            return _ended(hold, failure, context)
         case Delay(seconds=seconds, counts=counts):
-            pass
-    if not isinstance(error, Throttled):
-        structlog.get_logger().warning(happened.JOB_RETRIED, error=error.message, seconds=round(seconds, 1))
-    trouble = worse(job.trouble, error.message, context.now(), counts=counts)
-    job = job.model_copy(update={"trouble": trouble})
-    # The retry looks again anyway, so the callbacks so far are answered by it.
-    return save(job, status, context.now() + seconds, heard=hold.row.callbacks)
+            if counts:
+                structlog.get_logger().warning(happened.JOB_RETRIED, error=error.message, seconds=round(seconds, 1))
+                job = job.model_copy(update={"trouble": counted(error, job.trouble, now=context.now())})
+            # The retry looks again anyway, so the callbacks so far are answered by it.
+            return save(job, status, context.now() + seconds, heard=hold.row.callbacks)
+        case _:
+            assert_never(decision)
 
 
 async def _withdrawn(hold: Hold, context: Context) -> None:

@@ -36,6 +36,10 @@ LEAST_TIME: Final = 2.0
 UNASKED_LOOK: Final = 3.0
 """Seconds until the first look at a transcript that nobody will call back about."""
 SEARCH_SOON: Final = 0.5
+IN_DOUBT: Final = (
+    "a submission was sent and its answer never seen, and without a callback nothing can prove whether it happened; "
+    "`afterword jobs retry` submits again, `afterword submit transcript:ID` takes a transcript that you find there"
+)
 
 
 async def submit(hold: Hold, job: Job, context: Context) -> Save:
@@ -63,20 +67,12 @@ async def _searched(hold: Hold, job: Job, intent: Intent, heard: int, context: C
         pause = max(context.terms.adopt_within / 10, 0.5)
         return save(job, Status.RECEIVED, min(context.now() + pause, max(window_ends, context.now())), heard=heard)
     if intent.webhook_url is None and not adopt.has_own_audio_url(job, intent):
-        return _left_to_a_person(job, heard, context)
+        # Nothing can prove whether this happened, and another submission might be paid twice: a person decides.
+        context.tally.count(PAID_IN_DOUBT)
+        raise Permanent(Code.SUBMISSION_IN_DOUBT, IN_DOUBT)
     structlog.get_logger().warning(happened.JOB_RESUBMITTED, reason="no trace of the first submission")
     cleared = entered(job, Status.RECEIVED, context.now(), "no trace of the submission at the vendor: submitting again")
     return save(cleared.model_copy(update={"intent": None}), Status.RECEIVED, context.now(), heard=heard)
-
-
-def _left_to_a_person(job: Job, heard: int, context: Context) -> Save:
-    """Nothing can prove whether this submission happened: another one might be paid twice."""
-    if not job.in_doubt:
-        context.tally.count(PAID_IN_DOUBT)
-        structlog.get_logger().error(happened.JOB_IN_DOUBT, cure=f"afterword jobs retry {job.id}")
-        job = entered(job, Status.RECEIVED, context.now(), "submission in doubt: `afterword jobs retry` submits again")
-    job = job.model_copy(update={"in_doubt": True})
-    return save(job, Status.RECEIVED, context.now() + 3600.0, heard=heard, parked="in_doubt")
 
 
 async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context: Context) -> Save | None:
@@ -161,7 +157,7 @@ async def _intended(hold: Hold, job: Job, pipeline: Pipeline, context: Context) 
     public_url = context.terms.public_url
     webhook_url = f"{public_url}/callbacks/{job.id}" if public_url else None
     intent = Intent(at=context.now(), audio_url=audio_url, webhook_url=webhook_url)
-    job = job.model_copy(update={"intent": intent, "transcript_pin": document_digest, "in_doubt": False})
+    job = job.model_copy(update={"intent": intent, "transcript_pin": document_digest})
     await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))
     return job
 
@@ -191,6 +187,4 @@ def _submitted(job: Job, transcript_id: TranscriptId, context: Context, note: st
     job = entered(job, Status.SUBMITTED, now, note)
     facts = TranscriptFacts(id=transcript_id, ours=True)
     since = job.intent.at if job.intent else now
-    return job.model_copy(
-        update={"transcript": facts, "submitted_at": since, "trouble": None, "in_doubt": False, "looks": 0}
-    )
+    return job.model_copy(update={"transcript": facts, "submitted_at": since, "trouble": None, "looks": 0})

@@ -1,0 +1,77 @@
+"""Sending a failed job on its next run: at a person's word, never by itself."""
+
+import structlog
+
+from service.domain import happened
+from service.domain.errors import Code, Problem, Refused
+from service.domain.job import Job, JobId, Kind, Status
+from service.engine.errors import IllegalStep
+from service.engine.row import Lane, Row
+from service.stages.callback import anew
+from service.stages.context import Context
+from service.stages.decisions import entered, save
+
+TRANSCRIPT_AT_FAULT = frozenset(
+    {Code.TRANSCRIPTION_FAILED, Code.NO_SPEECH, Code.TRANSCRIPTION_REJECTED, Code.SUBMISSION_IN_DOUBT}
+)
+"""Ends after which there is no transcript to go on with: the next run submits again."""
+
+
+async def retry(row: Row, context: Context, *, repin: bool = False, lane: Lane = Lane.FRESH) -> Row:
+    """The failed job, due now, on its next run; answers that earlier runs paid for are used again.
+
+    It keeps the pipeline that it was bound to; `repin` binds it to today's of that name instead.
+    Raises Refused when the job has not failed.
+    """
+    job = Job.model_validate(row.facts)
+    if row.status != Status.FAILED:
+        raise Refused([_not_failed(job.id, row.status)])
+    begin = begins_at(job)
+    status = Status(begin)
+    try:
+        return await context.ports.table.reopen(
+            row.id, status, save(next_run(job, status, context.now(), repin=repin), status, 0.0).facts, lane
+        )
+    except IllegalStep:
+        raise Refused([_not_failed(job.id, "on its way again")]) from None
+
+
+def begins_at(job: Job) -> Status:
+    """Where the next run of a failed job begins: at the first stage whose work is not there yet."""
+    code = job.verdict.error.code if job.verdict and job.verdict.error else None
+    if any(moment.status is Status.TRANSCRIBED for moment in job.timeline) and code is not Code.TRANSCRIPT_MISSING:
+        return Status.TRANSCRIBED
+    if job.recording.kind is Kind.TRANSCRIPT:
+        return Status.SUBMITTED
+    if job.transcript is None or code in TRANSCRIPT_AT_FAULT | {Code.TRANSCRIPT_MISSING}:
+        return Status.RECEIVED
+    return Status.SUBMITTED
+
+
+def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
+    """The job's facts at the start of its next run."""
+    if status is Status.RECEIVED:
+        job = anew(job)
+    job = job.model_copy(
+        update={
+            "run": job.run + 1,
+            "verdict": None,
+            "told": False,
+            "trouble": None,
+            "prompt_trouble": {},
+            "prompt_failures": {},
+            "looks": 0,
+            "submitted_at": now if status is Status.SUBMITTED else job.submitted_at,
+            **({"pipeline_digest": None, "transcript_pin": None} if repin else {}),
+        }
+    )
+    structlog.get_logger().info(happened.JOB_RETRIED, job_id=job.id, run=job.run)
+    return entered(job, status, now, f"run {job.run}")
+
+
+def _not_failed(job_id: JobId, status: str) -> Problem:
+    return Problem(
+        place=job_id,
+        what=f"only failed jobs are retried, and this one is {status}",
+        cure="`afterword jobs show` tells what it waits for; `afterword submit --again` makes a new job",
+    )
