@@ -77,14 +77,21 @@ class Account:
                 return reply
         reply = await handle()
         await asyncio.sleep(sum(rule.given["seconds"] for rule in slow if rule.given["after"]))
-        lost = any(rule.do == "lose_answer" for rule in drawn)
+        lost = next((rule for rule in drawn if rule.do == "lose_answer"), None)
         if reply.entry is not None and (lost or await request.is_disconnected()):
             reply.entry["answer_seen"] = False
-        if lost:
-            return Cut()
+        if lost is not None:
+            return _lost(lost.given["status"], gateway=call.on in GATEWAY_CALLS)
         if any(rule.do == "garble" for rule in drawn):
             return Reply(bytes(reply.body)[: len(reply.body) // 2] + b'{"', reply.status_code)
         return reply
+
+
+def _lost(status: int | None, *, gateway: bool) -> Response:
+    """What is seen of a call that was handled: a reset connection, or the 5xx of something in between."""
+    if status is None:
+        return Cut()
+    return Reply(envelope(_MESSAGES.get(status, "Error"), status, gateway=gateway), status)
 
 
 def _refusal(rule: Rule, *, gateway: bool) -> Reply:

@@ -11,7 +11,7 @@ from service.simulator.wire import Json
 MARK: Final = "[stand-in extract] "
 NOTHING: Final = "[stand-in] There is no transcript in this request to take an extract from."
 _SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?]*")
-_TURN: Final = re.compile(r"^\s*\[?(?:Speaker )?\w{1,30}\]?:\s+\S")
+_TURN: Final = re.compile(r"^\s*(?:Speaker \w+|[A-Z]|\d{1,2}):\s+\S")
 _WORD: Final = re.compile(r"[a-z']{4,}")
 _STOP: Final = frozenset(
     re.findall(

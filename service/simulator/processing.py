@@ -18,14 +18,18 @@ from service.simulator.scripts import Heard
 from service.simulator.sounds import Sounds, UndownloadableError
 from service.simulator.transcripts import Transcript
 from service.simulator.understanding import understand
+from service.simulator.wire import SERVER_ERROR
 
 NO_SPEECH: Final = "language_detection cannot be performed on files with no spoken audio."
-EARS: Final = 4
+EARS: Final = 16
 """Recordings fetched or heard at once."""
 
 
 class Processing:
-    """Moves transcripts on. A waiting transcript is an entry in a list or a heap, nothing more."""
+    """Moves transcripts on. A waiting transcript is an entry in a list or a heap, nothing more.
+
+    Whoever comes back from a wait looks whether the job is still worked on: a reset may have forgotten it.
+    """
 
     def __init__(
         self,
@@ -83,6 +87,8 @@ class Processing:
         except UndownloadableError as error:
             self._fail(transcript, str(error))
             return
+        if transcript.id not in self._working:
+            return
         self._ledger.fetched(transcript.entry, transcript.recording.sha256)
         seconds = transcript.fate.seconds
         seconds = self._options.process_seconds if seconds is None else seconds
@@ -99,12 +105,16 @@ class Processing:
             self._fail(transcript, str(error))
         except OSError:
             self._fail(transcript, f"Download error, unable to access file at {transcript.audio_url}")
+        except Exception:  # noqa: BLE001 -- a recogniser raises what it likes, and the job must end all the same
+            self._fail(transcript, SERVER_ERROR)
         else:
             self._complete(transcript, heard)
         if not transcript.request.get("redact_pii_audio"):
             self._sounds.release(recording, deleted=False)
 
     def _complete(self, transcript: Transcript, heard: Heard) -> None:
+        if transcript.id not in self._working:
+            return
         transcript.heard = heard
         asked = transcript.request.get("speech_understanding") or {}
         if asked.get("request"):
@@ -118,6 +128,8 @@ class Processing:
         self._end(transcript)
 
     def _fail(self, transcript: Transcript, text: str) -> None:
+        if transcript.id not in self._working:
+            return
         transcript.status, transcript.error = "error", text
         self._end(transcript)
 

@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "account": Kind(on=HTTP, parameters={"trouble": (_TEXT, "key")}),
         "reset": Kind(on=HTTP),
-        "lose_answer": Kind(on=HTTP),
+        "lose_answer": Kind(on=HTTP, parameters={"status": ((int,), None)}),
         "garble": Kind(on=HTTP),
         "slow": Kind(on=HTTP, parameters={"seconds": (_NUMBER, 1.0), "after": (_BOOL, False)}),
         # A job's fate, decided when it is submitted.

@@ -47,8 +47,10 @@ class Sounds:
         self._folder.cleanup()
 
     def clear(self) -> None:
-        while self._uploads:
-            self._drop_oldest()
+        self._uploads.clear()
+        self._bytes = 0
+        for path in Path(self._folder.name).iterdir():
+            path.unlink(missing_ok=True)
 
     async def upload(self, chunks: AsyncIterator[bytes], limit: int) -> tuple[str, Recording]:
         """The new upload's path and recording, in constant memory. Raises RefusedError if it is empty or too large."""

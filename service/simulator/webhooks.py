@@ -49,8 +49,11 @@ class Webhooks:
         self._ledger = ledger
         self._client = client
         self._crew = Crew(options.webhook_connections)
+        self._epoch = 0
 
     def clear(self) -> None:
+        """What is in flight goes on, but is neither counted nor repeated."""
+        self._epoch += 1
         self._crew.clear()
 
     async def close(self) -> None:
@@ -106,7 +109,10 @@ class Webhooks:
             work()
 
     async def _attempt(self, delivery: Delivery) -> None:
+        epoch = self._epoch
         status, trouble = await self._post(delivery)
+        if epoch != self._epoch:
+            return
         self._ledger.delivered(
             {
                 "transcript_id": delivery.transcript.id,
