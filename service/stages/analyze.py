@@ -13,6 +13,7 @@ from service.domain.errors import Code, Permanent, Transient
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted
+from service.domain.templates import Source
 from service.domain.transcript import Document
 from service.engine.hold import Hold
 from service.engine.row import Save
@@ -68,14 +69,14 @@ async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline
 
 async def _utterances(job: Job, pipeline: Pipeline, context: Context) -> str | None:
     """The speaker text, from our own transcript.json; only read where a prompt wants it."""
-    if not any(prompts.wants_utterances(prompt) for prompt in pipeline.prompts):
+    if not any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts):
         return None
     async with context.documents:
         body = await context.ports.results.get(context.place(job).transcript_json)
         if body is None:
             raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
         document = await asyncio.to_thread(Document.model_validate_json, body)
-        return prompts.render_utterances(document)
+        return prompts.spoken(document)
 
 
 async def _asked(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:

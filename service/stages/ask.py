@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from pydantic import JsonValue
 
 from service.domain import happened, prompts
 from service.domain.answers import Answer, stored_answer
@@ -17,7 +18,7 @@ from service.domain.tally import ANSWERS, TOKENS
 from service.domain.times import rfc3339
 from service.engine.hold import Hold
 from service.stages.context import Context
-from service.stages.gates import through, unthrottled
+from service.stages.gates import through
 
 WITHIN: Final = 300.0
 """Seconds that an answer may take (vendor API reference: the server's own bound is not documented)."""
@@ -50,24 +51,21 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
     return await _stored(key, answer, asking)
 
 
-def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tuple[Mapping[str, object], str]:
+def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tuple[Mapping[str, JsonValue], str]:
     job = asking.job
     assert job.transcript is not None
-    rendered = prompts.render(
-        prompt,
-        prompts.Context(
-            recording=job.recording,
-            transcript_id=job.transcript.id,
-            utterances=asking.utterances,
-            answers={name: answer.content for name, answer in used.items()},
-        ),
+    known = prompts.Context(
+        recording=job.recording,
+        transcript_id=job.transcript.id,
+        utterances=asking.utterances,
+        answers={name: answer.content for name, answer in used.items()},
     )
-    request: dict[str, object] = {**prompt.request, "messages": rendered.messages}
-    if rendered.uses_transcript:
+    messages, uses_transcript = prompts.render(prompt, known)
+    request: dict[str, JsonValue] = {**prompt.request, "messages": list(messages)}
+    if uses_transcript:
         request["transcript_id"] = job.transcript.id
-    return request, prompts.request_digest(
-        request, job.transcript.id, {name: answer.digest for name, answer in used.items()}
-    )
+    digests = {name: answer.digest for name, answer in used.items()}
+    return request, prompts.request_digest(request, job.transcript.id, digests)
 
 
 async def _from_earlier_run(prompt: Prompt, digest: str, asking: Asking) -> Answer | None:
@@ -87,7 +85,9 @@ async def _completion(request: Mapping[str, object], asking: Asking) -> Completi
     """The paid request, on a freshly renewed lease."""
     context = asking.context
     model = str(request["model"])
-    await unthrottled(context, model)
+    wait = await context.ports.budget.take(model)
+    if wait > 0:
+        raise Throttled(f"the allowance of {model} is spent for now", retry_after=wait)
     async with through(context, Gate.GATEWAY):
         await asking.hold.fresh()
         try:

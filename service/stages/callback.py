@@ -1,7 +1,7 @@
 """submitted → transcribed: look at the transcript, because we were called back or because it is time to."""
 
 import asyncio
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
@@ -115,6 +115,8 @@ def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) ->
             raise Permanent(Code.NO_SPEECH, words)
         case Remedy.FINAL:
             again = False
+        case other:
+            assert_never(other)
     if not again or len(job.spent) >= RESUBMISSIONS:
         raise Permanent(Code.TRANSCRIPTION_FAILED, words)
     structlog.get_logger().warning(happened.JOB_RESUBMITTED, reason=words, transcript_id=reading.id)
@@ -148,6 +150,7 @@ def _transcribed(job: Job, document: Document, context: Context) -> Save:
     facts = TranscriptFacts(
         id=job.transcript.id,
         ours=job.transcript.ours,
+        kept=True,
         language=document.language,
         duration=document.duration,
         blank=not document.text.strip(),

@@ -7,10 +7,11 @@ from random import Random
 
 from service.domain.job import Job
 from service.domain.pipeline import Pipeline, Pipelines, from_json
-from service.domain.places import Place, place
+from service.domain.places import Limits, Place, place
 from service.domain.retry import Retry
 from service.domain.tally import Tally
 from service.ports import Ports
+from service.stages.holdback import Holdback
 from service.stages.polls import Polls
 
 
@@ -27,6 +28,7 @@ class Terms:
     reconcile_after: float
     adopt_within: float
     retry: Retry
+    limits: Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Context:
     terms: Terms
     pipelines: Pipelines
     polls: Polls
+    holdback: Holdback
     tally: Tally
     clock: Callable[[], float]
     random: Random
@@ -48,7 +51,7 @@ class Context:
 
     def place(self, job: Job) -> Place:
         """Where the job's results lie."""
-        return place(job.pipeline, job.recording.key, job.id)
+        return place(job.pipeline, job.recording.key, job.id, self.terms.limits)
 
     async def pinned(self, digest: str) -> Pipeline:
         """The pipeline kept under that digest; it was pinned before its digest was saved, so it is there."""

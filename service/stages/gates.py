@@ -7,7 +7,7 @@ from random import Random
 import structlog
 
 from service.domain import happened
-from service.domain.errors import AccountTrouble, Gate, Permanent, ServiceError, Throttled
+from service.domain.errors import AccountTrouble, Gate, Permanent, ServiceError
 from service.ports import Closed
 from service.stages.context import Context
 
@@ -60,10 +60,3 @@ async def _passed(context: Context, probing: list[Closed]) -> None:
             structlog.get_logger().info(
                 happened.ACCOUNT_RESUMED, gate=closed.gate, shut_for=context.now() - closed.since
             )
-
-
-async def unthrottled(context: Context, allowance: str) -> None:
-    """Raises Throttled while this allowance is known to be spent."""
-    wait = await context.ports.budget.take(allowance)
-    if wait > 0:
-        raise Throttled(f"the allowance of {allowance} is spent for now", retry_after=wait)

@@ -8,7 +8,7 @@ from service.domain import happened
 from service.domain.answers import Answer, stored_answer
 from service.domain.attributes import evaluate
 from service.domain.errors import TranscriptMissing, Unavailable
-from service.domain.events import event
+from service.domain.events import Event, event
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline
 from service.domain.results import JSON, result_json, stored_result
@@ -46,12 +46,18 @@ async def _tell(job: Job, pipeline: Pipeline | None, context: Context) -> None:
         await results.put_new(key, await _result(job, pipeline, context), JSON)
         body = await results.get(key)
         assert body is not None
-    stored = stored_result(body, key)
-    attributes = evaluate(pipeline.attributes if pipeline else {}, stored.data)
-    told = event(stored, attributes)
+    told = await event_of(body, key, context)
     await context.ports.events.publish(told.body, told.attributes, told.group, told.id)
     context.tally.count(EVENTS_PUBLISHED, type=str(told.attributes["type"]))
-    structlog.get_logger().info(happened.JOB_PUBLISHED, event_id=told.id, outcome=stored.outcome.value)
+    structlog.get_logger().info(happened.JOB_PUBLISHED, event_id=told.id, outcome=told.attributes["outcome"])
+
+
+async def event_of(body: bytes, key: str, context: Context) -> Event:
+    """The event of a stored result, its attributes pointed at by the pipeline that the run was bound to."""
+    stored = stored_result(body, key)
+    pin = stored.document.get("pipeline_digest")
+    pipeline = await context.pinned(pin) if isinstance(pin, str) else None
+    return event(stored, evaluate(pipeline.attributes if pipeline else {}, stored.data))
 
 
 async def _result(job: Job, pipeline: Pipeline | None, context: Context) -> bytes:

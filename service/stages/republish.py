@@ -1,12 +1,11 @@
 """Sending the event of a run again, the same to the byte, for a subscriber that lost it."""
 
-from service.domain.attributes import evaluate
 from service.domain.errors import Problem, Refused
-from service.domain.events import Event, event
+from service.domain.events import Event
 from service.domain.job import Job
-from service.domain.results import stored_result
 from service.engine.row import Row
 from service.stages.context import Context
+from service.stages.publish import event_of
 
 
 async def republish(row: Row, context: Context, run: int | None = None) -> Event:
@@ -22,8 +21,6 @@ async def republish(row: Row, context: Context, run: int | None = None) -> Event
     if body is None:
         what = f"run {wanted} has no result to tell of"
         raise Refused([Problem(place=job.id, what=what, cure="`afterword jobs show` lists the runs that ended")])
-    stored = stored_result(body, key)
-    pipeline = await context.pipeline_of(job)
-    again = event(stored, evaluate(pipeline.attributes if pipeline else {}, stored.data))
+    again = await event_of(body, key, context)
     await context.ports.events.publish(again.body, again.attributes, again.group, again.id)
     return again

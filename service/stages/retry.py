@@ -12,7 +12,13 @@ from service.stages.context import Context
 from service.stages.decisions import entered, save
 
 TRANSCRIPT_AT_FAULT = frozenset(
-    {Code.TRANSCRIPTION_FAILED, Code.NO_SPEECH, Code.TRANSCRIPTION_REJECTED, Code.SUBMISSION_IN_DOUBT}
+    {
+        Code.TRANSCRIPTION_FAILED,
+        Code.NO_SPEECH,
+        Code.TRANSCRIPTION_REJECTED,
+        Code.SUBMISSION_IN_DOUBT,
+        Code.TRANSCRIPT_MISSING,
+    }
 )
 """Ends after which there is no transcript to go on with: the next run submits again."""
 
@@ -39,11 +45,11 @@ async def retry(row: Row, context: Context, *, repin: bool = False, lane: Lane =
 def begins_at(job: Job) -> Status:
     """Where the next run of a failed job begins: at the first stage whose work is not there yet."""
     code = job.verdict.error.code if job.verdict and job.verdict.error else None
-    if any(moment.status is Status.TRANSCRIBED for moment in job.timeline) and code is not Code.TRANSCRIPT_MISSING:
+    if job.transcript is not None and job.transcript.kept:
         return Status.TRANSCRIBED
     if job.recording.kind is Kind.TRANSCRIPT:
         return Status.SUBMITTED
-    if job.transcript is None or code in TRANSCRIPT_AT_FAULT | {Code.TRANSCRIPT_MISSING}:
+    if job.transcript is None or code in TRANSCRIPT_AT_FAULT:
         return Status.RECEIVED
     return Status.SUBMITTED
 

@@ -9,21 +9,26 @@ from service.domain.errors import Gate, Throttled
 from service.domain.job import TranscriptId
 from service.domain.transcript import Listed, Reading
 from service.stages.context import Context
-from service.stages.gates import through, unthrottled
+from service.stages.gates import through
 
-ALLOWANCE: Final = "/v2"
-"""The transcription API has one allowance for all of its calls (vendor API reference: rate limits)."""
+UNTOLD: Final = 5.0
+"""Seconds to keep away after a refusal that does not say how long."""
 
 
 @asynccontextmanager
 async def transcription(context: Context, *more: Gate) -> AsyncIterator[None]:
-    """A call to the transcription API. Raises Parked, Throttled; a Throttled answer holds back every other call too."""
-    await unthrottled(context, ALLOWANCE)
+    """A call to the transcription API. Raises Parked, Throttled; a Throttled answer holds back every other call too.
+
+    The API has one allowance for all of its calls (vendor API reference: rate limits).
+    """
+    left = context.holdback.left()
+    if left > 0:
+        raise Throttled("the transcription API asked to be left alone for a while", retry_after=left)
     async with through(context, Gate.TRANSCRIPTION, *more):
         try:
             yield
         except Throttled as throttled:
-            await context.ports.budget.exhausted(ALLOWANCE, throttled.retry_after or 1.0)
+            context.holdback.refused(throttled.retry_after or UNTOLD)
             raise
 
 
