@@ -1,0 +1,130 @@
+"""What Prometheus scrapes: one registry per application, names that begin with `afterword_`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Self
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from service.domain.tally import COUNTERS, GAUGES
+from service.ports import Count
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_TOLD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "afterword_callbacks_total": "Callbacks by what became of them",
+        "afterword_callbacks_lost_total": "Transcripts that were done and nobody had called",
+        "afterword_last_callback_timestamp_seconds": "When a genuine callback was last stored",
+        "afterword_vendor_requests_total": "Requests to the vendor",
+        "afterword_answers_total": "Answers to prompts",
+        "afterword_events_published_total": "Events handed over",
+        "afterword_drops_total": "Recordings that arrived",
+        "afterword_tokens_total": "Tokens of language models",
+        "afterword_paid_in_doubt_total": "Paid requests that may have been carried out twice",
+    }
+)
+
+
+class Standing(Collector):
+    """The table's counts as they were last read; nothing but `store_up` while it does not answer."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.counts: Sequence[Count] | None = None
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        counts = self.counts
+        yield GaugeMetricFamily("afterword_store_up", "Whether the job store answers", value=counts is not None)
+        if counts is None:
+            return
+        jobs = GaugeMetricFamily("afterword_jobs", "Jobs by status and lane", labels=("status", "lane"))
+        for count in counts:
+            jobs.add_metric((count.status, count.lane), count.rows)
+        yield jobs
+        parked = sum(count.parked for count in counts)
+        yield GaugeMetricFamily(
+            "afterword_parked_jobs", "Jobs that wait for the account's trouble to end", value=parked
+        )
+        oldest = min((count.oldest_due_at for count in counts if count.oldest_due_at is not None), default=self._now())
+        late = max(0.0, self._now() - oldest)
+        yield GaugeMetricFamily("afterword_oldest_due_seconds", "For how long the oldest due job is due", value=late)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """A Tally that is scraped."""
+
+    registry: CollectorRegistry
+    counters: Mapping[str, Counter]
+    gauges: Mapping[str, Gauge]
+    standing: Standing
+
+    @classmethod
+    def create(cls, now: Callable[[], float]) -> Self:
+        """All metrics at zero. `now`: epoch seconds."""
+        registry = CollectorRegistry(auto_describe=True)
+        standing = Standing(now)
+        registry.register(standing)
+        counters = {name: Counter(name, _TOLD[name], labels, registry=registry) for name, labels in COUNTERS.items()}
+        gauges = {name: Gauge(name, _TOLD[name], registry=registry) for name in GAUGES}
+        return cls(registry=registry, counters=counters, gauges=gauges, standing=standing)
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        counter = self.counters[name]
+        (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def gauge(self, name: str, value: float) -> None:
+        self.gauges[name].set(value)
+
+    def page(self) -> bytes:
+        """The exposition, of MEDIA_TYPE."""
+        return generate_latest(self.registry)
+
+
+class Scrapes:
+    """Reads the counts for a scrape at most once per `lasts` seconds, and waits for them `within` seconds.
+
+    `clock` is monotonic. A read that hangs is not joined by a second one.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        counts: Callable[[], Awaitable[Sequence[Count]]],
+        *,
+        clock: Callable[[], float],
+        lasts: float = 3.0,
+        within: float = 3.0,
+    ) -> None:
+        self._metrics = metrics
+        self._counts = counts
+        self._clock = clock
+        self._lasts = lasts
+        self._within = within
+        self._reading: asyncio.Task[Sequence[Count] | None] | None = None
+        self._known_until = float("-inf")
+
+    async def page(self) -> bytes:
+        """The exposition with counts that are at most `lasts` seconds old, or without any."""
+        if self._clock() >= self._known_until:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read())
+            done, _ = await asyncio.wait({self._reading}, timeout=self._within)
+            if not done:
+                self._metrics.standing.counts = None
+        return self._metrics.page()
+
+    async def _read(self) -> Sequence[Count] | None:
+        try:
+            counts: Sequence[Count] | None = await self._counts()
+        except Exception:  # noqa: BLE001  # a store in trouble must not hide the counters
+            counts = None
+        self._metrics.standing.counts = counts
+        self._known_until = self._clock() + self._lasts
+        self._reading = None
+        return counts
