@@ -89,7 +89,7 @@ async def _completion(request: Mapping[str, object], asking: Asking) -> Completi
     if wait > 0:
         raise Throttled(f"the allowance of {model} is spent for now", retry_after=wait)
     async with through(context, Gate.GATEWAY):
-        await asking.hold.fresh()
+        await asking.hold.renew()
         try:
             return await context.ports.language_model.ask(request, within=WITHIN)
         except Throttled as throttled:

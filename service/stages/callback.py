@@ -33,16 +33,16 @@ async def look(hold: Hold, job: Job, context: Context) -> Save:
 
     Raises what the vendor's calls raise; Permanent where the transcript's end is the job's.
     """
-    called = hold.row.callbacks > hold.row.callbacks_checked
+    heard = hold.row.callbacks
+    called = heard > hold.row.callbacks_checked
     assert job.transcript is not None
     if not called:
         await polled(context)
     async with context.documents:
-        return await _seen(hold, job, await read(context, job.transcript.id), context, called=called)
+        return await _seen(hold, job, await read(context, job.transcript.id), context, heard, called=called)
 
 
-async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, *, called: bool) -> Save:
-    heard = hold.row.callbacks
+async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, heard: int, *, called: bool) -> Save:
     if reading.state in {State.QUEUED, State.PROCESSING}:
         return _not_yet(job, heard, context, called=called)
     if not called:

@@ -76,14 +76,17 @@ async def _searched(hold: Hold, job: Job, intent: Intent, heard: int, context: C
 
 
 async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context: Context) -> Save | None:
-    """The first candidate that no other job owns becomes this job's transcript."""
-    for reading in candidates:
+    """The first candidate that no other job owns becomes this job's transcript; further ones were paid for nothing."""
+    for index, reading in enumerate(candidates):
+        doubles = tuple(double.id for double in candidates[index + 1 :])
         adopted = _submitted(job, reading.id, context, "found at the vendor")
+        adopted = adopted.model_copy(update={"spent": (*job.spent, *doubles)})
         try:
             await hold.save(save(adopted, Status.SUBMITTED, context.now(), keep_lease=True, owns=reading.id))
         except OwnedByAnother:
             continue
-        structlog.get_logger().info(happened.JOB_ADOPTED, transcript_id=reading.id)
+        context.tally.count(PAID_IN_DOUBT, len(doubles))
+        structlog.get_logger().info(happened.JOB_ADOPTED, transcript_id=reading.id, doubles=len(doubles))
         return save(adopted, Status.SUBMITTED, context.now())
     return None
 
@@ -92,20 +95,19 @@ async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
     pipeline = await _pipeline(job, context)
     await _room_at_vendor(hold, context)
     job = await _brought(hold, job, context)
-    async with transcription(context, Gate.BALANCE):
-        job = await _intended(hold, job, pipeline, context)
-        try:
+    try:
+        async with transcription(context, Gate.BALANCE):
+            job = await _intended(hold, job, pipeline, context)
             transcript_id = await _posted(hold, job, pipeline, context)
-        except OutcomeUnknown as unknown:
-            structlog.get_logger().warning(
-                happened.JOB_WAITING, reason="submitted, answer not seen", error=unknown.message
-            )
-            return save(job, Status.RECEIVED, context.now() + SEARCH_SOON, heard=heard)
-        except ServiceError:
+    except OutcomeUnknown as unknown:
+        structlog.get_logger().warning(happened.JOB_WAITING, reason="submitted, answer not seen", error=unknown.message)
+        return save(job, Status.RECEIVED, context.now() + SEARCH_SOON, heard=heard)
+    except ServiceError:
+        if job.intent is not None:
             # A clear refusal: nothing was started, so there is nothing to search for.
             refused = job.model_copy(update={"intent": None})
             await hold.save(save(refused, Status.RECEIVED, context.now(), keep_lease=True))
-            raise
+        raise
     structlog.get_logger().info(happened.JOB_SUBMITTED, transcript_id=transcript_id, pipeline=job.pipeline)
     first_look = context.terms.reconcile_after if context.terms.public_url else UNASKED_LOOK
     return save(
@@ -166,7 +168,7 @@ async def _posted(hold: Hold, job: Job, pipeline: Pipeline, context: Context) ->
     """Never cancelled: a submission cut off in the middle is one whose outcome nobody knows."""
     request = _request(job, pipeline, context.terms.secret)
     with hold.shielded():
-        left = await hold.fresh()
+        left = await hold.renew()
         if left < LEAST_TIME:
             raise Throttled("too little of the lease is left for a submission", retry_after=LEAST_TIME)
         return await context.ports.transcriber.submit(request, within=left - LEAST_TIME / 2)
