@@ -1,0 +1,139 @@
+"""Results in a folder of this machine, or one that is mounted on it."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from service.adapters.results.whole_file import open_regular, remove_unfinished, settle, stands, write_new
+from service.domain.errors import Unavailable
+from service.domain.identity import file_uri
+
+LARGEST: Final = 512 * 1024 * 1024
+"""Bytes of a file that `get` reads at most."""
+
+THREADS: Final = 8
+"""Calls to the disk at once; a folder that hangs must not take the threads of everything else."""
+
+IN_THE_WAY: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+# The root itself may be a link: whoever sets the service up decides where it leads. Nothing below it may.
+ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+BELOW: Final = ROOT | os.O_NOFOLLOW
+
+
+class FolderResults:
+    """ports.Results over the folder `root`, which is made when first needed.
+
+    Every name below the root is opened from the folder above it and never through a link, so nothing can be written
+    or read outside, whatever is put in the way meanwhile.
+    """
+
+    def __init__(self, root: Path, *, largest: int = LARGEST) -> None:
+        self._root = root.absolute()
+        self._largest = largest
+        self._threads = anyio.CapacityLimiter(THREADS)
+
+    async def put_new(self, key: str, body: bytes, media_type: str) -> bool:  # noqa: ARG002 - a folder keeps no types
+        """On the disk once it returns, also when another was first. Raises Unavailable; ValueError for a bad key."""
+        return await anyio.to_thread.run_sync(self._put_new, key, body, limiter=self._threads)
+
+    async def get(self, key: str) -> bytes | None:
+        """Raises Unavailable, also for what is too large to be ours; ValueError for a bad key."""
+        return await anyio.to_thread.run_sync(self._get, key, limiter=self._threads)
+
+    def uri(self, key: str) -> str:
+        """The `file://` URI, percent-encoded."""
+        return file_uri(f"{self._root}/{key}")
+
+    def _put_new(self, key: str, body: bytes) -> bool:
+        *folders, name = _names(key)
+        with self._told(key), self._opened(folders, make=True) as folder:
+            remove_unfinished(folder)
+            first = not stands(folder, name) and write_new(folder, name, body)
+            # The loser too: what it reads and acts on must not be gone after a power cut.
+            settle(folder)
+            return first
+
+    def _get(self, key: str) -> bytes | None:
+        *folders, name = _names(key)
+        with (
+            self._told(key),
+            suppress(FileNotFoundError),
+            self._opened(folders, make=False) as folder,
+            os.fdopen(open_regular(folder, name), "rb") as file,
+        ):
+            size = os.fstat(file.fileno()).st_size
+            if size > self._largest:
+                raise Unavailable(f"{self._root}/{key} has {size} bytes, too many to be ours; move it away")
+            return file.read()
+        return None
+
+    @contextmanager
+    def _opened(self, folders: list[str], *, make: bool) -> Iterator[int]:
+        current = _open_root(self._root, make=make)
+        try:
+            for name in folders:
+                below = _open_below(current, name, make=make)
+                os.close(current)
+                current = below
+            yield current
+        finally:
+            os.close(current)
+
+    @contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(self._sentence(key, error)) from error
+
+    def _sentence(self, key: str, error: OSError) -> str:
+        if error.errno in IN_THE_WAY:
+            return f"{self._root}/{key} cannot be reached: a link or a file stands where a folder belongs; remove it"
+        if error.errno in FULL:
+            return f"the results folder {self._root} is full; make room and the work goes on by itself"
+        if error.errno in FORBIDDEN:
+            return f"the results folder {self._root} may not be read or written; give the service the right to it"
+        return f"the results folder {self._root} does not work ({os.strerror(error.errno or 0)}); check the disk"
+
+
+def _names(key: str) -> list[str]:
+    names = key.split("/")
+    if {"", ".", ".."} & set(names) or "\0" in key:
+        raise ValueError(f"not a safe key for a result: {key!r}")
+    return names
+
+
+def _open_root(root: Path, *, make: bool) -> int:
+    try:
+        return os.open(root, ROOT)
+    except FileNotFoundError:
+        if not make:
+            raise
+    root.mkdir(parents=True, exist_ok=True)
+    above = os.open(root.parent, ROOT)
+    try:
+        settle(above)
+    finally:
+        os.close(above)
+    return os.open(root, ROOT)
+
+
+def _open_below(above: int, name: str, *, make: bool) -> int:
+    try:
+        return os.open(name, BELOW, dir_fd=above)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=above)
+    settle(above)
+    return os.open(name, BELOW, dir_fd=above)
