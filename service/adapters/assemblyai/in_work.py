@@ -44,11 +44,8 @@ class InWork:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._give(weight)
-            else:
-                self._waiting.remove((weight, turn))
-                self._serve()
+            # The turn may have come in the very moment of being cancelled; otherwise it is passed over where it stands.
+            self._give(0 if turn.cancelled() else weight)
             raise
 
     def _give(self, weight: int) -> None:
@@ -56,9 +53,11 @@ class InWork:
         self._serve()
 
     def _serve(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._free:
-            weight, turn = self._waiting.popleft()
-            if turn.cancelled():
-                continue
-            self._free -= weight
-            turn.set_result(None)
+        while self._waiting:
+            weight, turn = self._waiting[0]
+            if not turn.cancelled():
+                if weight > self._free:
+                    return
+                self._free -= weight
+                turn.set_result(None)
+            self._waiting.popleft()
