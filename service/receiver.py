@@ -18,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.bodies import Body, Gone, TooLarge, TooSlow
-from service.domain import callbacks, happened, tally
+from service.domain import callbacks, happened
 from service.domain.callbacks import Malformed, Notice
-from service.domain.tally import Tally
+from service.domain.tally import CALLBACKS, LAST_CALLBACK, Tally
 from service.domain.tokens import HEADER, genuine
 from service.engine.errors import EngineError
 from service.engine.row import Callback, Heard, RowId
@@ -56,6 +56,8 @@ class Callbacks:
         self._storing: set[asyncio.Task[Result]] = set()
         self._sparing = {result: Sparing(time.monotonic) for result in Result}
         self._log = structlog.get_logger()
+        for result in Result:
+            tally.count(CALLBACKS, 0, result=result)
 
     async def serve(self, job_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request by the table."""
@@ -65,7 +67,7 @@ class Callbacks:
         except Exception as error:  # noqa: BLE001  # anything unforeseen is ours; only a 503 brings the callback again
             self._unstored(job_id, error)
             result = Result.UNSTORED
-        self._tally.count(tally.CALLBACKS, result=result)
+        self._tally.count(CALLBACKS, result=result)
         if not result.stored and result is not Result.UNSTORED:
             self._refused(job_id, result)
         if result is Result.GONE:
@@ -120,7 +122,7 @@ class Callbacks:
         except Exception as error:  # noqa: BLE001  # whatever broke, nothing is known to be stored
             self._unstored(row_id, error)
             return Result.UNSTORED
-        self._tally.gauge(tally.LAST_CALLBACK, self._now())
+        self._tally.gauge(LAST_CALLBACK, self._now())
         result = Result(heard)
         log = self._log.bind(job_id=row_id, result=result, said=notice.word, transcript_id=notice.subject)
         if result in MISPLACED:

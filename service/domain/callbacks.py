@@ -17,7 +17,7 @@ REDACTED: Final = "redacted_audio_ready"
 
 _ROW_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SUBJECT: Final = re.compile(r"[!-~]{1,256}")
-_WORD_AT_MOST: Final = 64
+_WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Malformed(ValueError):
@@ -25,7 +25,11 @@ class Malformed(ValueError):
 
 
 class Notice(Fact):
-    """What a callback said. `subject` is the transcript's id, None where it named none."""
+    """What a callback said.
+
+    `word` is its status word, `?` for one that is no word and not fit to be logged. `subject` is the transcript's id,
+    None where it named none.
+    """
 
     word: str
     subject: str | None
@@ -53,7 +57,7 @@ def understand(body: bytes) -> Notice:
         raise Malformed
     if word == REDACTED and not isinstance(said.get("redacted_audio_url"), str):
         raise Malformed
-    return Notice(word=word[:_WORD_AT_MOST], subject=subject)
+    return Notice(word=word if _WORD.fullmatch(word) else "?", subject=subject)
 
 
 def prefix(public_url: str) -> str:

@@ -42,6 +42,8 @@ class Counts:
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         assert name == CALLBACKS
+        if not amount:
+            return
         self.by_result[labels["result"]] = self.by_result.get(labels["result"], 0) + int(amount)
 
     def gauge(self, name: str, value: float) -> None:

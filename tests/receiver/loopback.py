@@ -17,13 +17,20 @@ async def serving(app: ASGIApp) -> AsyncIterator[int]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    # Started and stopped by hand: the server's own loop looks for its end ten times a second only.
+    # Started and stopped by hand: the server's own loop and its end rest for a tenth of a second each.
     await server.startup(sockets=[listener])
     try:
         yield listener.getsockname()[1]
     finally:
-        server.force_exit = True
-        await server.shutdown(sockets=[listener])
+        for socket_server in server.servers:
+            socket_server.close()
+        for connection in list(server.server_state.connections):
+            connection.shutdown()
+        tasks = list(server.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
 
 async def until(holds: Callable[[], object]) -> None:
