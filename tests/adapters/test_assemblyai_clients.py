@@ -5,6 +5,7 @@ import gzip
 import json
 import threading
 from collections.abc import AsyncIterator
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from service.adapters.assemblyai.transcripts import Transcripts
 from service.domain.completion import Finish
 from service.domain.errors import (
     AccountTrouble,
+    Code,
     RecordingReplaced,
     Rejected,
     Throttled,
@@ -66,6 +68,24 @@ async def test_a_submission_is_posted_as_it_is(wired: Clients) -> None:
     assert await wired.transcripts.submit(request, within=5) == "t-9"
     assert wired.vendor.asked[0].line == "POST /v2/transcript HTTP/1.1"
     assert json.loads(wired.vendor.asked[0].body) == request | {"speech_models": ["universal-2"]}
+
+
+@pytest.mark.parametrize("value", ["half a character \udc80", object()])
+async def test_what_json_cannot_say_is_rejected_before_it_is_sent(wired: Clients, value: object) -> None:
+    with pytest.raises(Rejected) as transcription:
+        await wired.transcripts.submit({"prompt": value}, within=5)
+    with pytest.raises(Rejected) as prompt:
+        await wired.gateway.ask({"prompt": value}, within=5)
+    assert transcription.value.code is Code.TRANSCRIPTION_REJECTED
+    assert prompt.value.code is Code.PROMPT_REJECTED
+    assert wired.vendor.asked == []
+
+
+async def test_frozen_mappings_are_written_like_any_other(wired: Clients) -> None:
+    wired.vendor.will(answer(body={"id": "t-9"}))
+    options = MappingProxyType({"speaker_options": MappingProxyType({"max_speakers_expected": 2})})
+    await wired.transcripts.submit(options, within=5)
+    assert json.loads(wired.vendor.asked[0].body) == {"speaker_options": {"max_speakers_expected": 2}}
 
 
 async def test_a_transcript_is_read(wired: Clients) -> None:

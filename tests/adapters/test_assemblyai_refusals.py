@@ -143,6 +143,12 @@ def test_all_three_envelopes_are_read(body: bytes, message: str, request_id: str
     assert (error.message, error.request_id) == (message, request_id)
 
 
+def test_the_vendors_failure_is_told_with_its_status() -> None:
+    error = classify(503, {}, gateway("upstream is busy", 503), Call.ASK)
+    assert isinstance(error, OutcomeUnknown)
+    assert (error.message, error.request_id) == ("HTTP 503: upstream is busy", "r-1")
+
+
 def test_the_request_id_may_stand_in_a_header() -> None:
     error = classify(400, {"x-request-id": "h-1"}, b"no", Call.ASK)
     assert isinstance(error, Rejected)

@@ -14,7 +14,7 @@ from service.adapters.assemblyai.client import CONNECT_WITHIN
 from service.adapters.assemblyai.json_values import Garbled
 from service.adapters.assemblyai.redaction import redacted
 from service.adapters.assemblyai.refusals import Call, classify, lost
-from service.domain.errors import Unavailable
+from service.domain.errors import Code, Rejected, Unavailable
 
 MOST: Final = 4 * 1024 * 1024
 """Bytes that are read of an ordinary answer."""
@@ -46,8 +46,13 @@ class Request:
     heard: Callable[[Mapping[str, str]], None] | None = None
 
 
-def as_json(document: Mapping[str, object]) -> bytes:
-    return orjson.dumps(dict(document), default=_plain)
+def as_json(call: Call, document: Mapping[str, object]) -> bytes:
+    """The body of a request. Raises Rejected for what JSON cannot say, half characters of odd file names among it."""
+    try:
+        return orjson.dumps(dict(document), default=_plain)
+    except orjson.JSONEncodeError as error:
+        code = Code.PROMPT_REJECTED if call is Call.ASK else Code.TRANSCRIPTION_REJECTED
+        raise Rejected(code, f"the request cannot be written as JSON: {redacted(str(error))}") from error
 
 
 class Exchange:

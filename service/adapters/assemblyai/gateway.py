@@ -36,7 +36,7 @@ class Gateway:
             method="POST",
             path="/v1/chat/completions",
             headers={"content-type": "application/json"},
-            content=as_json(request),
+            content=as_json(Call.ASK, request),
             silence=within,
             heard=heard,
         )

@@ -80,7 +80,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, call: Call) -
         where = "AFTERWORD_LLM_GATEWAY_URL" if call is Call.ASK else "AFTERWORD_ASSEMBLYAI_URL"
         return Unavailable(f"HTTP {status}: redirects are not followed; {where} must name the final host")
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return lost(call, refusal.message, refusal.request_id, retry_after=refusal.retry_after)
+        message = f"HTTP {status}: {refusal.said}" if refusal.said else refusal.message
+        return lost(call, message, refusal.request_id, retry_after=refusal.retry_after)
     return _gateway(refusal) if call is Call.ASK else _transcription(refusal)
 
 

@@ -64,7 +64,7 @@ class Transcripts:
             method="POST",
             path="/v2/transcript",
             headers={"content-type": "application/json"},
-            content=as_json(request),
+            content=as_json(Call.SUBMIT, request),
             silence=within,
         )
         answer = await self._exchange.body(sent, within=within)
@@ -101,7 +101,7 @@ class Transcripts:
         """A transcript that still runs is unknown to deletion and goes on: only a later `read` shows it gone."""
         try:
             request = Request(call=Call.DELETE, method="DELETE", path=_path(transcript_id))
-            await self._exchange.body(request, within=_ORDINARY, most=MOST_TRANSCRIPT)
+            await self._exchange.body(request, within=_ORDINARY)
         except TranscriptMissing:
             return
 
