@@ -106,16 +106,17 @@ def renewed(row: Row, token: Token, now: float, lease: float, *, progress: bool 
 def saved(row: Row, token: Token, save: Save, now: float, steps: Steps) -> Row:
     """The row as the holder of `token` decided.
 
-    Where the new status listens it is due now, whatever the holder said, while callbacks have come that nobody
-    looked into, and when one subject takes the place of another: callbacks about the new one were not counted before.
+    Where the new status listens it is due now, whatever the holder said, while callbacks have come that nobody looked
+    into. A subject that takes the place of another counts as one: those about it were not counted before.
     Raises LeaseLost for an outdated token, IllegalStep for a step that is not in the table.
     """
     held(row, token)
     step(row.status, save, steps)
     checked = max(row.callbacks_checked, min(save.heard, row.callbacks))
-    unheard = row.callbacks > checked or (row.subject is not None and save.subject not in {None, row.subject})
+    replaced = row.subject is not None and save.subject not in {None, row.subject}
+    callbacks = row.callbacks + 1 if replaced else row.callbacks
     due_at = save.due_at
-    if due_at is not None and save.status in steps.listening and unheard:
+    if due_at is not None and save.status in steps.listening and callbacks > checked:
         due_at = min(due_at, now)
     claims = 0 if save.progress else row.claims
     lease_until = row.lease_until if save.keep_lease else 0.0
@@ -129,6 +130,7 @@ def saved(row: Row, token: Token, save: Save, now: float, steps: Steps) -> Row:
         lease_until=lease_until,
         claimable_at=lease_until + rest if save.keep_lease else (0.0 if save.progress else now + rest),
         claims=claims,
+        callbacks=callbacks,
         callbacks_checked=checked,
         subject=save.subject if save.subject is not None else row.subject,
         parked=save.parked,

@@ -49,6 +49,10 @@ class FolderResults:
         """Raises Unavailable, also for what is too large to be ours; ValueError for a bad key."""
         return await anyio.to_thread.run_sync(self._get, key, limiter=self._threads)
 
+    async def has(self, key: str) -> bool:
+        """Raises Unavailable; ValueError for a bad key."""
+        return await anyio.to_thread.run_sync(self._has, key, limiter=self._threads)
+
     def uri(self, key: str) -> str:
         """The `file://` URI, percent-encoded."""
         return file_uri(f"{self._root}/{key}")
@@ -75,6 +79,12 @@ class FolderResults:
                 raise Unavailable(f"{self._root}/{key} has {size} bytes, too many to be ours; move it away")
             return file.read()
         return None
+
+    def _has(self, key: str) -> bool:
+        *folders, name = _names(key)
+        with self._told(key), suppress(FileNotFoundError), self._opened(folders, make=False) as folder:
+            return stands(folder, name)
+        return False
 
     @contextmanager
     def _opened(self, folders: list[str], *, make: bool) -> Iterator[int]:

@@ -1,0 +1,234 @@
+"""`afterword serve`: receiver, intake, workers and sweeper in one process, from first socket to last hand-back."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from service import __version__
+from service.domain import happened
+from service.domain.errors import Problem, Refused
+from service.domain.pipeline import Pipelines
+from service.engine.errors import StoreTrouble
+from service.engine.row import RowId
+from service.engine.workers import Workers
+from service.metrics import Metrics, Scrapes
+from service.operations import Operations
+from service.ops import ops
+from service.readiness import Readiness
+from service.receiver import receiver
+from service.settings import Settings
+from service.stages.context import Context
+from service.stages.drop import Drop
+from service.stages.step import step
+from service.wiring import Store, drops, opened_store, wired
+
+BACKLOG: Final = 2048
+KEEP_ALIVE: Final = 75
+"""Seconds; longer than balancers keep an idle connection, so that they never write into one that we are closing."""
+PRUNE_EVERY: Final = 3600.0
+PRUNE_AGAIN: Final = 0.2
+LAST_ANSWERS: Final = 2.0
+
+
+class Listener(uvicorn.Server):
+    """A server whose signals are the service's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where the two listeners can be reached."""
+
+    public: str
+    ops: str
+
+
+async def serve(
+    settings: Settings, pipelines: Pipelines, started: Callable[[Addresses], None] = lambda _: None
+) -> None:
+    """Run until SIGTERM or SIGINT, then stop cleanly within the grace time.
+
+    Raises Refused when a listener or an engine cannot be had.
+    """
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    try:
+        async with running(settings, pipelines) as (addresses, failed):
+            started(addresses)
+            failed.add_done_callback(lambda _: asked_to_stop.set())
+            await asked_to_stop.wait()
+            structlog.get_logger().info(happened.SERVICE_STOPPING)
+        if failed.done() and not failed.cancelled():
+            failed.result()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    structlog.get_logger().info(happened.SERVICE_STOPPED)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tuple[Addresses, "asyncio.Future[None]"]]:
+    """The service at work for as long as the block lasts; the future ends early if a part of it breaks."""
+    metrics = Metrics.create(time.time)
+    with (
+        _listening("AFTERWORD_PORT", settings.listener.host, settings.listener.port) as public,
+        _listening("AFTERWORD_OPS_PORT", settings.ops.host, settings.ops.port) as private,
+    ):
+        async with _store(settings) as store, wired(settings, pipelines, store, metrics) as context:
+            workers = _workers(settings, context)
+            drop = _drop(context, workers)
+            servers = [
+                _server(_public(settings, context, workers), public),
+                _server(_private(settings, context, drop, metrics), private),
+            ]
+            tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
+            tasks.append(asyncio.ensure_future(workers.serve()))
+            intake = asyncio.ensure_future(drops(settings, store, drop, metrics).watch(drop.take))
+            upkeep = asyncio.ensure_future(_upkeep(settings, store))
+            failed = asyncio.ensure_future(_first_failure([*tasks, intake, upkeep]))
+            addresses = Addresses(public=_url(public), ops=_url(private))
+            structlog.get_logger().info(
+                happened.SERVICE_STARTED, version=__version__, public=addresses.public, ops=addresses.ops
+            )
+            try:
+                yield addresses, failed
+            finally:
+                failed.cancel()
+                await _stopped([intake, upkeep])
+                await workers.stop(settings.work.shutdown_grace)
+                for server, _ in servers:
+                    server.should_exit = True
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    try:
+        async with opened_store(settings) as store:
+            yield store
+    except StoreTrouble as trouble:
+        cure = "make its folder, mend its permissions, or name another file"
+        raise Refused([Problem(place="AFTERWORD_JOBS", what=str(trouble), cure=cure)]) from trouble
+
+
+def _workers(settings: Settings, context: Context) -> Workers:
+    return Workers(
+        context.ports.table,
+        lambda hold: step(hold, context),
+        concurrency=settings.work.concurrency,
+        lease=settings.work.lease,
+        clock=context.clock,
+        monotonic=time.monotonic,
+        random=context.random,
+    )
+
+
+def _drop(context: Context, workers: Workers) -> Drop:
+    return Drop(
+        table=context.ports.table,
+        results=context.ports.results,
+        pipelines=context.pipelines,
+        name=context.terms.name,
+        limits=context.terms.limits,
+        clock=context.clock,
+        tally=context.tally,
+        wake=lambda job_id: workers.wake(RowId(job_id)),
+    )
+
+
+def _public(settings: Settings, context: Context, workers: Workers) -> ASGIApp:
+    async def jobs_answer() -> None:
+        await context.ports.jobs.counts()
+
+    return receiver(
+        call_back=context.ports.table.call_back,
+        secrets=[secret.get_secret_value() for secret in settings.callbacks.secrets],
+        public_url=settings.callbacks.public_url or "",
+        ready=Readiness({"jobs": jobs_answer}, clock=time.monotonic),
+        tally=context.tally,
+        woken=workers.wake,
+        stopping=lambda: workers.stopping,
+        now=context.clock,
+    )
+
+
+def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics) -> ASGIApp:
+    token = settings.ops.token
+    return ops(
+        jobs=context.ports.jobs,
+        operations=Operations(context, drop, inbox=settings.drops.place.path, base=Path.cwd()),
+        scrapes=Scrapes(metrics, context.ports.jobs.counts, clock=time.monotonic),
+        token=token.get_secret_value() if token else None,
+        now=context.clock,
+    )
+
+
+def _server(app: ASGIApp, sock: socket.socket) -> tuple[Listener, socket.socket]:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=int(LAST_ANSWERS),
+        server_header=False,
+        date_header=True,
+    )
+    return Listener(config), sock
+
+
+@contextlib.contextmanager
+def _listening(variable: str, host: str, port: int) -> Iterator[socket.socket]:
+    """The port is ours from here on, or refused with one sentence."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        what = f"{host}:{port} cannot be listened on ({error.strerror or type(error).__name__})"
+        cure = "stop what listens there, or choose another port or address"
+        raise Refused([Problem(place=variable, what=what, cure=cure)]) from error
+    with sock:
+        yield sock
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _upkeep(settings: Settings, store: Store) -> None:
+    """Forget what ended long ago."""
+    while True:
+        forgotten = 0
+        with contextlib.suppress(StoreTrouble):
+            forgotten = await store.prune(time.time() - settings.jobs.keep_jobs)
+        await asyncio.sleep(PRUNE_AGAIN if forgotten else PRUNE_EVERY)
+
+
+async def _first_failure(tasks: "list[asyncio.Future[None]]") -> None:
+    """Ends when a part ends that should not; raises what ended it."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _stopped(tasks: "list[asyncio.Future[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

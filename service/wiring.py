@@ -1,0 +1,109 @@
+"""From settings to ports: the only module that imports adapters."""
+
+import random
+import time
+from asyncio import Semaphore
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+from service.adapters.assemblyai.client import open_client
+from service.adapters.assemblyai.gateway import Gateway
+from service.adapters.assemblyai.transcripts import Transcripts
+from service.adapters.budget.process import ProcessBudget
+from service.adapters.drops.folder import Folder
+from service.adapters.events.jsonl import JsonlEvents
+from service.adapters.jobs.sqlite import SqliteStore, open_store
+from service.adapters.recordings.files import Files
+from service.adapters.results.folder import FolderResults
+from service.domain.job import STEPS
+from service.domain.pipeline import Pipelines
+from service.domain.places import FOLDER
+from service.domain.retry import Retry
+from service.domain.tally import Tally
+from service.ports import Drops, Ports
+from service.settings import Settings
+from service.stages.context import Context, Terms
+from service.stages.drop import Drop
+from service.stages.holdback import Holdback
+from service.stages.polls import Polls
+
+Store = SqliteStore
+
+UNHEARD: Final = 8
+"""Questions that may be out to a model before its first answer has told how many it takes."""
+DOCUMENTS: Final = 8
+"""Whole transcripts in memory at once, outside of the client that reads them."""
+
+
+def opened_store(settings: Settings) -> AbstractAsyncContextManager[Store]:
+    """The job store alone. Raises StoreTrouble, Refused."""
+    return open_store(
+        settings.jobs.place.path,
+        steps=STEPS,
+        lease=settings.work.lease,
+        clock=time.time,
+        random=random.Random(),  # noqa: S311  # picks among rows, keeps no secret
+    )
+
+
+@asynccontextmanager
+async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: Tally) -> AsyncIterator[Context]:
+    """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
+    async with open_client() as client:
+        vendor = settings.vendor
+        budget = ProcessBudget(share=vendor.llm_share, unheard=UNHEARD, monotonic=time.monotonic)
+        ports = Ports(
+            table=store.table,
+            jobs=store.jobs,
+            pins=store.pins,
+            gates=store.gates,
+            transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key),
+            language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
+            budget=budget,
+            recordings=Files(),
+            results=FolderResults(settings.results.place.path),
+            events=JsonlEvents(settings.events.place.path),
+        )
+        yield Context(
+            ports=ports,
+            terms=terms(settings),
+            pipelines=pipelines,
+            polls=Polls(time.monotonic),
+            holdback=Holdback(time.monotonic),
+            tally=tally,
+            clock=time.time,
+            random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret
+            documents=Semaphore(DOCUMENTS),
+        )
+
+
+def drops(settings: Settings, store: Store, drop: Drop, tally: Tally) -> Drops:
+    """Where recordings arrive; what the store knows by name is not read again."""
+
+    async def known(name: str) -> bool:
+        return bool(await store.jobs.find(name))
+
+    return Folder(
+        settings.drops.place.path,
+        known=known,
+        wanted=drop.wanted,
+        clock=time.time,
+        tally=tally,
+        exclude=settings.own_places(),
+        settle=settings.drops.settle,
+    )
+
+
+def terms(settings: Settings) -> Terms:
+    """What stages obey, in plain values."""
+    secrets = settings.callbacks.secrets
+    return Terms(
+        name=settings.deployment.name,
+        public_url=settings.callbacks.public_url,
+        secret=secrets[0].get_secret_value() if secrets else None,
+        reconcile_after=settings.work.reconcile_after,
+        adopt_within=settings.work.adopt_within,
+        retry=Retry(patience=settings.work.give_up_after),
+        limits=FOLDER,
+    )
