@@ -80,7 +80,8 @@ class Texts:
             return {}
         found: dict[str, str] = {}
         for binding in parse_stream(io.StringIO(text)):
-            place = f"{path.name}:{binding.original.line}"
+            before = binding.original.string[: -len(binding.original.string.lstrip()) or None]
+            place = f"{path.name}:{binding.original.line + before.count(chr(10))}"
             if binding.error or (binding.key is not None and binding.value is None):
                 # Only told: the line may be meant for another program. Its text may be a secret and is not shown.
                 self.warnings.append(Problem(place=place, what="the line sets nothing", cure="write it as NAME=value"))

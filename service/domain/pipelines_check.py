@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from service.domain import attributes, globs, prompts, transcript_options
 from service.domain.errors import Problem
 from service.domain.pipelines_prompts import Draft, ReadFile, check_needs, check_said, draft
-from service.domain.pipelines_raw import RawAsked, RawDefaults, RawPipeline, request_of
+from service.domain.pipelines_raw import RawAsked, RawPipeline, request_of
 from service.domain.pipelines_shape import Shaped, Source
 from service.domain.spelling import did_you_mean, shown
 from service.domain.toml_lines import Path
