@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.listening import listening
+
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[int]:
     """The port that the app is served on."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_keep_alive=5)
+    config = listening(app)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
