@@ -121,6 +121,7 @@ async def open_account(
 ) -> AsyncIterator[Account]:
     """A fresh account; its agenda works, and its temporary folder exists, until the context ends."""
     agenda, ledger, faults = Agenda(), Ledger(), Faults(options.seed)
+    faults.add({"rules": [dict(rule) for rule in options.faults]})
     sounds = Sounds(
         client,
         kept_bytes=options.kept_upload_bytes,

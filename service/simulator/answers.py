@@ -79,7 +79,7 @@ def pick(sentences: Sequence[str], instruction: str, most: int = 3) -> list[str]
             matching = [sentence for sentence in sentences if re.search(told, sentence.lower())]
             if matching:
                 return matching[:most]
-    if re.search(r"summar|brief|overview|take-?away|gist|about", instruction):
+    if re.search(r"summar|brief|overview|take-?away|gist", instruction):
         return list(dict.fromkeys([*sentences[: most - 1], sentences[-1]]))
     wanted = {word[:5] for word in _WORD.findall(instruction) if word not in _STOP}
     scored = [

@@ -17,7 +17,7 @@ def check(body: Json, models: Mapping[str, Model]) -> list[Model]:
     _check_messages(body)
     chosen = [_known(body.get("model"), models)]
     for parameter in body:
-        if chosen[0].lacks(parameter) and body[parameter] not in (None, False):
+        if chosen[0].lacks(parameter) and body[parameter] is not None and body[parameter] is not False:
             raise RefusedError(400, f"model {chosen[0].id} does not support {parameter}")
     _check_numbers(body)
     if body.get("model_region") not in (None, "global"):

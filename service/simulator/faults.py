@@ -72,11 +72,14 @@ class Faults:
     def draw(self, call: Call, kinds: Collection[str]) -> list[Rule]:
         """The rules of these kinds that now apply to the call, in their order; each counts as used.
 
-        Nothing is drawn after a rule that keeps the call from happening.
+        Of several rules that do the same, the first that falls applies. Nothing is drawn after a rule that keeps the
+        call from happening.
         """
         drawn: list[Rule] = []
         for rule in self._rules:
-            if rule.do not in kinds or not _concerns(rule, call) or not self._falls(rule):
+            if rule.do not in kinds or any(rule.do == other.do for other in drawn):
+                continue
+            if not _concerns(rule, call) or not self._falls(rule):
                 continue
             drawn.append(rule)
             if rule.do in {"status", "account", "reset", "lose"}:

@@ -1,6 +1,7 @@
 """A JSON value that a JSON Schema accepts, filled with what was said where the schema leaves room."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -88,15 +89,19 @@ def _distinct(items: Any, text: str, root: Any, place: int, depth: int) -> Any:
 
 
 def _number(schema: dict[str, Any], *, whole: bool) -> float:
-    step = schema.get("multipleOf", 1 if whole else 0.5)
-    low = schema.get("minimum", schema.get("exclusiveMinimum", min(1, schema.get("maximum", 1))))
-    if low == schema.get("exclusiveMinimum"):
-        low += step
-    value: float = -(-low // step) * step
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    if high is not None and (value > high or value == schema.get("exclusiveMaximum")):
-        value = low if low != schema.get("exclusiveMinimum") else (low + high) / 2
-    return int(value) if whole else value
+    low, high = (schema.get(f"{end}imum", schema.get(f"exclusive{end.title()}imum")) for end in ("min", "max"))
+    if not whole and "multipleOf" not in schema:
+        if low is not None and high is not None:
+            return float(low + high) / 2
+        return float(low + 1 if low is not None else high - 1 if high is not None else 1)
+    step = schema.get("multipleOf", 1)
+    value = math.floor(high / step) * step if high is not None and low is None else step
+    value = math.ceil(low / step) * step if low is not None else value
+    if value == schema.get("exclusiveMinimum"):
+        value += step
+    elif value == schema.get("exclusiveMaximum"):
+        value -= step
+    return int(value) if whole else float(value)
 
 
 def _string(schema: dict[str, Any], text: str) -> str:

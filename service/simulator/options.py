@@ -1,5 +1,6 @@
 """The knobs of the stand-in."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,9 @@ class Options:
 
     seed: int = 0
     """Seeds the dice of the fault dial."""
+
+    faults: Sequence[Mapping[str, object]] = ()
+    """Rules of the fault dial that are in force from the start."""
 
     recordings: Path = Path(__file__).parent / "recordings"
     """Folder with `scripts.json`: the recordings that the stand-in knows by their SHA-256."""

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -14,6 +15,7 @@ from service.simulator.app import create_app
 from service.simulator.options import Options
 
 Ready = Callable[[str], None]
+HIGHEST_PORT: Final = 65_535
 
 
 class ListenError(Exception):
@@ -60,11 +62,12 @@ class StandIn(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """Port 0 takes a free one. Raises ListenError."""
+    if not 0 <= port <= HIGHEST_PORT:
+        raise ListenError(f"cannot listen on {host}:{port}: a port is a number from 0 to {HIGHEST_PORT}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
-    except (OSError, OverflowError) as error:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
         raise ListenError(f"cannot listen on {host}:{port}: {error}") from error
 
 

@@ -20,7 +20,7 @@ MAX_JSON_BYTES: Final = 64 << 20
 BAD_KEY: Final = "Authentication error, API token missing/invalid"
 BAD_SCHEMA: Final = "Invalid endpoint schema, please refer to documentation for examples."
 UNKNOWN_ID: Final = "Transcript lookup error, transcript id not found"
-NEGATIVE_BALANCE: Final = "Your account balance is negative. Please top up to continue using the API."
+NEGATIVE_BALANCE: Final = "Your current account balance is negative. Please top up to continue using the API."
 SERVER_ERROR: Final = "Server error, developers have been alerted."
 
 

@@ -11,7 +11,8 @@ from tests.standin import KEY, script, set_faults, totals, write_script
 
 # The SDK still speaks pydantic 1 to pydantic 2; these are the only warnings that it is allowed.
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:The `(copy|dict|parse_obj|__fields__)` (method|attribute) is deprecated:pydantic.warnings.PydanticDeprecatedSince20"
+    "ignore:The `(copy|dict|parse_obj|__fields__)` (method|attribute) is deprecated:"
+    "pydantic.warnings.PydanticDeprecatedSince20"
 )
 TEXTS = (
     "Hello, my kettle leaks from the base.",
@@ -49,7 +50,6 @@ def everywhere(url: str) -> Iterator[None]:
     before = assemblyai.settings.api_key, assemblyai.settings.base_url
     assemblyai.settings.api_key, assemblyai.settings.base_url = KEY, url
     yield
-    assemblyai.Client.get_default().http_client.close()
     assemblyai.settings.api_key, assemblyai.settings.base_url = before
 
 
