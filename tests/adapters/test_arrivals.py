@@ -17,6 +17,7 @@ from service.adapters.drops.grounds import Found, Grounds
 from service.domain.errors import Throttled
 from service.domain.job import Recording
 from service.domain.tally import NoTally
+from tests.contract.dropping import until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,12 +66,6 @@ def found(grounds: Grounds, key: str) -> Found:
     standing = Grounds(grounds.root).look(key)
     assert isinstance(standing, Found)
     return standing
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not happened():  # noqa: ASYNC110  what is waited for tells nobody
-            await asyncio.sleep(0.001)
 
 
 async def test_a_file_waits_for_as_long_as_it_changes(tmp_path: Path) -> None:
@@ -190,6 +185,21 @@ async def test_what_is_gone_is_forgotten_and_taken_again_when_it_comes_back(tmp_
     attending.cancel()
     await asyncio.wait([attending])
     assert taken.empty()
+
+
+async def test_nothing_is_looked_at_once_the_watch_has_ended(tmp_path: Path) -> None:
+    (tmp_path / "one.mp3").write_bytes(b"sound")
+    grounds = Grounds(tmp_path)
+
+    async def take(recording: Recording, names: Sequence[str]) -> None:
+        """Never called."""
+
+    subject = arrivals(grounds, take)
+    subject.notice(found(grounds, "one.mp3"), urgent=True)
+    timer = subject._files["one.mp3"].timer
+    assert timer is not None
+    subject.close()
+    assert timer.cancelled()
 
 
 async def test_reading_a_large_file_is_given_up_at_once_when_cancelled(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.adapters.drops import describe as describing
 from service.adapters.drops.describe import describe
 from service.adapters.recordings import files
 from service.adapters.recordings.files import Files
@@ -74,6 +75,23 @@ async def test_what_is_no_file_with_content_cannot_be_described(make: object, tm
     path = tmp_path / "one.mp3"
     make(path)
     with pytest.raises(RecordingMissing, match=r"one\.mp3 (cannot be read|is empty).*: name a file"):
+        await describe(path, "one.mp3", clock)
+
+
+async def test_a_file_that_changes_is_not_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "one.mp3"
+    append(path, LARGE)
+
+    class Stirring:
+        def update(self, piece: bytes) -> None:
+            if path.stat().st_size == len(LARGE):
+                append(path, b"more")
+
+        def hexdigest(self) -> str:
+            return "0" * 64
+
+    monkeypatch.setattr(describing, "sha256", Stirring)
+    with pytest.raises(RecordingReplaced, match=r"one\.mp3 changed while it was read: try again once it is complete"):
         await describe(path, "one.mp3", clock)
 
 

@@ -3,27 +3,20 @@
 import asyncio
 import hashlib
 import os
-import shutil
-import socket
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from service.adapters.drops.folder import Folder
-from service.domain.errors import Refused, Unavailable
-from service.domain.job import Recording
+from service.domain.errors import Unavailable
 from service.domain.tally import NoTally
 from service.engine.errors import StoreTrouble
+from tests.contract.dropping import SETTLE, Taken, drop, inbox, logs, told, until, watching
 
 pytestmark = pytest.mark.anyio
 
-SETTLE = 0.05
+__all__ = ["inbox", "logs"]
 
 NAMES = [
     "a b.mp3",
@@ -40,93 +33,6 @@ NAMES = [
     "é" * 125 + ".mp3",
     "deep/er/and deeper/still.mp3",
 ]
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not happened():  # noqa: ASYNC110  what is waited for tells nobody
-            await asyncio.sleep(0.005)
-
-
-@dataclass
-class Taken:
-    """Takes what is dropped, after raising what it was told to."""
-
-    recordings: list[Recording] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    trouble: list[Exception] = field(default_factory=list)
-
-    async def __call__(self, recording: Recording, names: Sequence[str]) -> None:
-        if self.trouble:
-            raise self.trouble.pop(0)
-        self.recordings.append(recording)
-        self.names.update(names)
-
-    async def known(self, name: str) -> bool:
-        return name in self.names
-
-    @property
-    def keys(self) -> list[str]:
-        return sorted(recording.key for recording in self.recordings)
-
-
-@asynccontextmanager
-async def watching(folder: Path, taken: Taken, **options: object) -> AsyncIterator[None]:
-    chosen = {
-        "known": taken.known,
-        "wanted": lambda key, uri: True,
-        "clock": time.time,
-        "tally": NoTally(),
-        "settle": SETTLE,
-    } | options
-    watch = asyncio.create_task(Folder(folder, **chosen).watch(taken))
-    try:
-        yield
-        assert not watch.done()
-    finally:
-        watch.cancel()
-        async with asyncio.timeout(5):
-            with pytest.raises(asyncio.CancelledError):
-                await watch
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def logs() -> Iterator[list[dict[str, object]]]:
-    with capture_logs() as entries:
-        yield entries
-
-
-@contextmanager
-def without_privileges() -> Iterator[Path]:
-    """A folder, and no right to read what may not be read, even where the tests run as root."""
-    folder = Path(tempfile.mkdtemp())
-    before = os.geteuid()
-    if before == 0:
-        os.chown(folder, 65534, 65534)
-        os.seteuid(65534)
-    try:
-        yield folder
-    finally:
-        os.seteuid(before)
-        shutil.rmtree(folder)
-
-
-def drop(inbox: Path, key: str, content: bytes = b"sound") -> Path:
-    path = inbox / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def told(logs: list[dict[str, object]], event: str) -> list[tuple[object, object]]:
-    return sorted((entry["key"], entry["reason"]) for entry in logs if entry["event"] == event and "key" in entry)
 
 
 async def test_what_lay_there_at_rest_is_handed_over_at_once(inbox: Path) -> None:
@@ -226,136 +132,6 @@ async def test_a_time_of_change_in_the_future_does_not_keep_a_file_waiting(inbox
         await until(lambda: taken.keys == ["ahead.mp3"])
 
 
-async def test_what_cannot_be_a_recording_is_left_alone_and_told_once(
-    inbox: Path, tmp_path: Path, logs: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in (".hidden.mp3", ".git/objects/a", "x.mp3.part", "x.crdownload", "x.tmp", "x.mp3~", "Thumbs.db"):
-        drop(inbox, name)
-    drop(inbox, "empty.mp3", b"")
-    outside = drop(tmp_path, "outside/secret.mp3")
-    (inbox / "out.mp3").symlink_to(outside)
-    (inbox / "out").symlink_to(outside.parent)
-    (inbox / "loop").symlink_to(inbox)
-    (inbox / "loop.mp3").symlink_to("loop.mp3")
-    (inbox / "nowhere.mp3").symlink_to("nothing.mp3")
-    os.mkfifo(inbox / "pipe.mp3")
-    drop(inbox, "bad\udcff.mp3")
-    listener = socket.socket(socket.AF_UNIX)
-    monkeypatch.chdir(inbox)  # a socket's path must be short
-    listener.bind("socket.mp3")
-    taken = Taken()
-    expected = [
-        (".git", "hidden"),
-        (".hidden.mp3", "hidden"),
-        ("Thumbs.db", "the operating system's own"),
-        ("bad\\xff.mp3", "its name is not UTF-8"),
-        ("empty.mp3", "empty"),
-        ("loop", "a link to a folder"),
-        ("loop.mp3", "a link that leads nowhere"),
-        ("nowhere.mp3", "a link that leads nowhere"),
-        ("out", "a link that leads out of the folder"),
-        ("out.mp3", "a link that leads out of the folder"),
-        ("pipe.mp3", "not a regular file"),
-        ("socket.mp3", "not a regular file"),
-        ("x.crdownload", "temporary"),
-        ("x.mp3.part", "temporary"),
-        ("x.mp3~", "temporary"),
-        ("x.tmp", "temporary"),
-    ]
-    with listener:
-        async with watching(inbox, taken, rescan=0.02):
-            await until(lambda: len(told(logs, "drop.ignored")) == len(expected))
-            for name in (".hidden.mp3", "empty.mp3"):
-                (inbox / name).touch()
-            drop(inbox, "good.mp3")
-            await until(lambda: taken.keys == ["good.mp3"])
-    assert told(logs, "drop.ignored") == expected
-
-
-async def test_a_link_to_a_file_inside_is_that_file_under_its_own_name(inbox: Path) -> None:
-    target = drop(inbox, "one.mp3")
-    (inbox / "linked.mp3").symlink_to(target)
-    taken = Taken()
-    async with watching(inbox, taken):
-        await until(lambda: taken.keys == ["linked.mp3", "one.mp3"])
-    assert len({recording.digest for recording in taken.recordings}) == 1
-
-
-async def test_an_empty_file_is_taken_once_it_has_grown(inbox: Path, logs: list[dict[str, object]]) -> None:
-    path = drop(inbox, "late.mp3", b"")
-    taken = Taken()
-    async with watching(inbox, taken, rescan=1000):
-        await until(lambda: told(logs, "drop.ignored") == [("late.mp3", "empty")])
-        path.write_bytes(b"sound")
-        await until(lambda: taken.keys == ["late.mp3"])
-
-
-async def test_a_temporary_file_is_taken_under_its_final_name(inbox: Path, logs: list[dict[str, object]]) -> None:
-    taken = Taken()
-    async with watching(inbox, taken, rescan=1000):
-        drop(inbox, "one.mp3.part")
-        await until(lambda: told(logs, "drop.ignored") == [("one.mp3.part", "temporary")])
-        (inbox / "one.mp3.part").rename(inbox / "one.mp3")
-        await until(lambda: taken.keys == ["one.mp3"])
-
-
-async def test_a_name_that_is_not_utf8_does_not_stop_the_watch(inbox: Path, logs: list[dict[str, object]]) -> None:
-    taken = Taken()
-    async with watching(inbox, taken, rescan=1000):
-        drop(inbox, "one.mp3")
-        await until(lambda: taken.keys == ["one.mp3"])
-        drop(inbox, "bad\udcff.mp3")
-        await until(lambda: told(logs, "drop.ignored") == [("bad\\xff.mp3", "its name is not UTF-8")])
-        drop(inbox, "two.mp3")
-        await until(lambda: taken.keys == ["one.mp3", "two.mp3"])
-
-
-async def test_what_cannot_be_read_is_told_once_and_taken_when_it_can(logs: list[dict[str, object]]) -> None:
-    with without_privileges() as inbox:
-        path = drop(inbox, "locked.mp3")
-        path.chmod(0)
-        drop(inbox, "closed/one.mp3")
-        (inbox / "closed").chmod(0)
-        taken = Taken()
-        async with watching(inbox, taken, rescan=0.1):
-            drop(inbox, "good.mp3")
-            await until(lambda: taken.keys == ["good.mp3"])
-            await until(lambda: len(told(logs, "drop.unreadable")) == 2)
-            path.chmod(0o600)
-            (inbox / "closed").chmod(0o700)
-            await until(lambda: taken.keys == ["closed/one.mp3", "good.mp3", "locked.mp3"])
-    assert told(logs, "drop.unreadable") == [("closed", "Permission denied"), ("locked.mp3", "Permission denied")]
-
-
-async def test_our_own_files_inside_are_passed_over_without_a_word(inbox: Path, logs: list[dict[str, object]]) -> None:
-    for name in ("results/calls/one.mp3/job/result.json", "events.jsonl", "jobs.db", "jobs.db-wal"):
-        drop(inbox, name)
-    (inbox / "peek.json").symlink_to(inbox / "results/calls/one.mp3/job/result.json")
-    exclude = [inbox / "results", inbox / "events.jsonl", inbox / "jobs.db"]
-    taken = Taken()
-    async with watching(inbox, taken, exclude=exclude):
-        drop(inbox, "results-2026.mp3")
-        await until(lambda: taken.keys == ["results-2026.mp3"])
-        drop(inbox, "results/calls/two.mp3/job/result.json")
-        drop(inbox, "last.mp3")
-        await until(lambda: len(taken.recordings) == 2)
-    assert taken.keys == ["last.mp3", "results-2026.mp3"]
-    assert told(logs, "drop.ignored") == [("peek.json", "a link that leads out of the folder")]
-
-
-@pytest.mark.parametrize("place", [".", ".."])
-def test_results_that_would_come_in_as_recordings_are_refused(inbox: Path, place: str) -> None:
-    with pytest.raises(Refused, match="choose a place beside that folder"):
-        Folder(
-            inbox,
-            known=Taken().known,
-            wanted=lambda key, uri: True,
-            clock=time.time,
-            tally=NoTally(),
-            exclude=[inbox / place],
-        )
-
-
 @pytest.mark.parametrize("trouble", [Unavailable("the results are away"), StoreTrouble("the store is locked")])
 async def test_a_drop_that_cannot_be_taken_now_is_handed_over_again(
     inbox: Path, trouble: Exception, logs: list[dict[str, object]]
@@ -399,6 +175,20 @@ async def test_a_missing_folder_is_made_and_one_that_vanishes_is_waited_for(
         drop(inbox, "three.mp3")
         await until(lambda: len(taken.recordings) == 3)
     assert [entry["reason"] for entry in logs if entry["event"] == "drops.failed"] == ["No such file or directory"]
+
+
+async def test_a_file_in_the_place_of_the_folder_is_told_once_and_waited_for(
+    tmp_path: Path, logs: list[dict[str, object]]
+) -> None:
+    inbox = drop(tmp_path, "inbox")
+    taken = Taken()
+    async with watching(inbox, taken):
+        await until(lambda: any(entry["event"] == "drops.failed" for entry in logs))
+        inbox.rename(tmp_path / "away")
+        await until(lambda: any(entry["event"] == "drops.watched" for entry in logs))
+        drop(inbox, "one.mp3")
+        await until(lambda: taken.keys == ["one.mp3"])
+    assert [entry["reason"] for entry in logs if entry["event"] == "drops.failed"] == ["File exists"]
 
 
 async def test_a_lost_notice_is_made_up_for_by_the_rescan(inbox: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,109 +15,19 @@ from service.adapters.drops.describe import describe
 from service.adapters.drops.folder import Folder
 from service.domain.errors import Unavailable
 from service.domain.identity import job_id
-from service.domain.job import Job, JobId, Kind, Recording, Status
-from service.domain.pipeline import Pipeline, Pipelines
-from service.domain.places import FOLDER, place
+from service.domain.job import JobId, Status
+from service.domain.pipeline import Pipelines
+from service.domain.places import place
 from service.domain.targets import TranscriptTarget, UrlTarget, from_transcript, from_url
 from service.engine.errors import StoreTrouble
 from service.engine.row import Lane, Row, RowId
-from service.stages.drop import Drop, Received
+from service.stages.drop import Received
+from tests.contract.dropping import until
+from tests.stages.drop_scene import NOW, PIPELINES, Scene, pipeline, recording, scene
 
 pytestmark = pytest.mark.anyio
 
-NOW = 1_800_000_000.0
-
-
-def pipeline(name: str, *match: str) -> Pipeline:
-    return Pipeline(name=name, match=match, transcript={}, prompts=())
-
-
-PIPELINES = Pipelines(pipelines=(pipeline("calls", "calls/**/*.mp3"), pipeline("rest", "**/*.mp3", "**/*.wav")))
-
-
-class Rows:
-    """A table that keeps its rows in memory and only ever adds."""
-
-    def __init__(self) -> None:
-        self.rows: dict[RowId, Row] = {}
-        self.names: dict[str, set[RowId]] = {}
-        self.trouble = 0
-
-    async def add(self, row: Row, names: Sequence[str] = ()) -> tuple[Row, bool]:
-        if self.trouble:
-            self.trouble -= 1
-            raise StoreTrouble("the store is locked")
-        for name in names:
-            self.names.setdefault(name, set()).add(row.id)
-        new = row.id not in self.rows
-        return self.rows.setdefault(row.id, row), new
-
-    async def known(self, name: str) -> bool:
-        return name in self.names
-
-
-class Documents:
-    """Results in memory."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, bytes] = {}
-        self.away = False
-
-    async def get(self, key: str) -> bytes | None:
-        if self.away:
-            raise Unavailable("the results are away")
-        return self.stored.get(key)
-
-
-class Counting:
-    def __init__(self) -> None:
-        self.counts: dict[str, float] = {}
-
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        key = f"{name} {labels['result']}"
-        self.counts[key] = self.counts.get(key, 0) + amount
-
-
-class Scene:
-    def __init__(self) -> None:
-        self.table = Rows()
-        self.results = Documents()
-        self.tally = Counting()
-        self.woken: list[JobId] = []
-        self.drop = self.begin()
-
-    def begin(self, pipelines: Pipelines = PIPELINES, name: str = "afterword") -> Drop:
-        return Drop(
-            table=self.table,
-            results=self.results,
-            pipelines=pipelines,
-            name=name,
-            limits=FOLDER,
-            clock=lambda: NOW,
-            tally=self.tally,
-            wake=self.woken.append,
-        )
-
-    def jobs(self) -> list[Job]:
-        return [Job.model_validate(row.facts) for row in self.table.rows.values()]
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-def recording(key: str = "calls/one.mp3", digest: str | None = "0" * 64) -> Recording:
-    return Recording(
-        kind=Kind.FILE,
-        uri=f"file:///in/{key}",
-        key=key,
-        name=key.rpartition("/")[2],
-        location=f"/in/{key}",
-        size=5,
-        digest=digest,
-        dropped_at="2027-01-15T08:00:00.000Z",
-    )
+__all__ = ["scene"]
 
 
 async def test_a_recording_becomes_a_job_that_is_due_now(scene: Scene) -> None:
@@ -239,12 +149,6 @@ async def test_a_job_that_a_newer_version_wrote_is_left_as_it_is(scene: Scene) -
 
 def vars_of(row: Row) -> dict[str, object]:
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not happened():  # noqa: ASYNC110  what is waited for tells nobody
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
