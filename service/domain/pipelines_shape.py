@@ -66,6 +66,11 @@ _TABLES: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
 )
 
 
+_FREE: Final[frozenset[str | int]] = frozenset(
+    {"attributes", "cache_control", "post_processing_steps", "reasoning", "response_format", "transcript"}
+)
+"""Tables whose keys are not ours, so that our examples do not fit them."""
+
 _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "bool_type": "must be true or false",
@@ -164,9 +169,6 @@ def _drop(document: dict[str, Any], path: Path) -> Path:
     """Take out the key that `path` leads to or through; elements stay in their arrays, so that counts stay true."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    if not path:
-        document.clear()
-        return path
     table: Any = document
     for step in path[:-1]:
         table = _inside(table, step)
@@ -180,14 +182,15 @@ def _problem(source: Source, path: Path, error: ErrorDetails) -> Problem:
     if error["type"] == "extra_forbidden":
         return source.problem(path, f"there is no key {shown(key)} here", _other_key(path, key))
     expected = _expected(error)
-    if key == "name":
+    free = _FREE & set(path[:-1])
+    if key == "name" and not free:
         expected = "is no name"
-    example = EXAMPLES.get(key)
-    cure = "take it out, or write what the LLM Gateway documents"
-    if example is not None:
-        cure = f"write it like `{example}{'' if example.count('`') % 2 else '`'}"
     if key == "fallbacks" and error["type"] == "model_type":
         expected = "must be a model's name or a table"
+    example = EXAMPLES.get("attributes" if "attributes" in free else key)
+    cure = "take it out, or write what AssemblyAI documents"
+    if example is not None and free <= {"attributes"}:
+        cure = f"write it like `{example}{'' if example.count('`') % 2 else '`'}"
     subject = f"`{key}`" if path and path[-1] == key else f"an entry of `{key}`"
     return source.problem(path, f"{subject} {expected}", cure)
 

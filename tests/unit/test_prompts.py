@@ -10,8 +10,8 @@ from pydantic import JsonValue
 from service.domain.errors import Code, Permanent
 from service.domain.job import Kind, Recording
 from service.domain.pipeline import Message, Prompt
-from service.domain.prompts import TAG, Context, cycle, needs, order, render, request_digest, spoken, waves
-from service.domain.templates import parse
+from service.domain.prompts import TAG, Context, cycle, needs, order, render, request_digest, spoken, uses, waves
+from service.domain.templates import Source, parse
 from service.domain.transcript import Document, Utterance
 
 
@@ -43,15 +43,15 @@ def contents(asked: Prompt, known: Context) -> list[str]:
 
 @pytest.mark.parametrize("tag", ["{{transcript}}", "{{ transcript }}", "{{   transcript\t}}", "{{\ntranscript\n}}"])
 def test_any_spacing_of_the_transcript_becomes_the_gateways(tag: str) -> None:
-    messages, uses = render(prompt(f"Summarize:\n{tag}!"), context())
+    messages, wanted = render(prompt(f"Summarize:\n{tag}!"), context())
     assert messages == [{"role": "user", "content": "Summarize:\n{{ transcript }}!"}]
-    assert uses
+    assert wanted
 
 
 def test_without_the_transcript_none_is_asked_for() -> None:
-    messages, uses = render(prompt("{{ utterances }}"), context())
+    messages, wanted = render(prompt("{{ utterances }}"), context())
     assert messages == [{"role": "user", "content": "Speaker A: Hello"}]
-    assert not uses
+    assert not wanted
 
 
 def test_every_variable_is_filled() -> None:
@@ -107,8 +107,8 @@ def test_whatever_values_hold_the_gateway_fills_our_tag_only(
     if any(parse(message.content).faults for message in asked.messages):
         return
     known = context(recording=recording(key=key, name=name, m=metadata), answers={"a": answer})
-    told, uses = render(asked, known)
-    assert uses
+    told, wanted = render(asked, known)
+    assert wanted
     assert TAG not in str(told[0]["content"])
     assert str(told[1]["content"]).count(TAG) == 1
     assert f"\n{TAG}\n" in str(told[1]["content"])
@@ -224,3 +224,8 @@ def test_a_requests_digest_changes_with_all_that_an_answer_depends_on() -> None:
 
 def test_a_digest_takes_the_odd_bytes_of_a_file_name() -> None:
     assert request_digest({"messages": [b"\xff.mp3".decode(errors="surrogateescape")]}, "tr-1", {})
+
+
+def test_a_prompt_says_whether_it_uses_a_source() -> None:
+    assert uses(prompt("x", "{{transcript}}"), Source.TRANSCRIPT)
+    assert not uses(prompt("{{ utterances }}"), Source.TRANSCRIPT)

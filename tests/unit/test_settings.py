@@ -22,6 +22,7 @@ from service.settings_groups import (
     Vendor,
     Work,
 )
+from service.templates import starter
 
 KEY = "0123456789abcdef0123456789abcdef"
 SECRET = "s3cret-" * 6
@@ -366,3 +367,15 @@ def test_every_group_has_its_rows_in_the_table() -> None:
     ]
     assert all(each.meaning and each.default for each in VARIABLES)
     assert set(GROUPS) >= {Listener, Work}
+
+
+def test_the_env_file_to_start_from_knows_every_setting_and_its_default(tmp_path: Path) -> None:
+    written = starter.env()
+    for each in VARIABLES:
+        line = re.search(rf"^#?{each.name}=(.*)$", written, re.MULTILINE)
+        assert line, each.name
+        assert line[1] in {each.default, ""} or each.name == "AFTERWORD_PUBLIC_URL"
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(written.replace("ASSEMBLYAI_API_KEY=\n", f"ASSEMBLYAI_API_KEY={KEY}\n"))
+    assert load(dotenv=dotenv) == load(ASSEMBLYAI_API_KEY=KEY)
+    assert [each.place for each in problems(dotenv=None)] == ["ASSEMBLYAI_API_KEY"]
