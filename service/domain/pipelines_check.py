@@ -47,6 +47,10 @@ def review(source: Source, shaped: Shaped, read: ReadFile) -> Review:
             problems += told
         problems += _check_pipeline(raw, path, source, shaped, drafts[at])
         warnings += _unknown_options(raw.transcript, path, source)
+        taken = {pattern.casefold() for each in pipelines[:at] for pattern in each.match or []}
+        if raw.match and (taken & {"**", "**/*"} or {each.casefold() for each in raw.match} <= taken):
+            what = "every recording that it would take is taken by a pipeline above"
+            warnings.append(source.problem((*path, "match"), what, "move it up, or change its patterns"))
         if raw.combine:
             what = "`combine` has no effect in this version: each prompt is asked alone"
             warnings.append(source.problem((*path, "combine"), what, "leave it for later, or take it out"))

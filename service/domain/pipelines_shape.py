@@ -111,7 +111,8 @@ class Source:
         for step in path:
             value = _inside(value, step)
             if isinstance(step, str):
-                parts.append(f".{step}" if parts else step)
+                shown_step = "".join(each if each.isprintable() else "�" for each in step)[:64]
+                parts.append(f".{shown_step}" if parts else shown_step)
             else:
                 name = value.get("name") if isinstance(value, dict) else None
                 parts.append(f"[{name[:64] if isinstance(name, str) and name.isprintable() else f'#{step + 1}'}]")

@@ -348,6 +348,20 @@ def test_what_is_only_doubtful_is_a_warning(tmp_path: Path) -> None:
     assert "sent as it is" in warnings[2].cure
 
 
+@pytest.mark.parametrize(("match", "shadowed"), [("['A/*']", True), ("['a/*', 'b']", False), ("[]", False)])
+def test_a_pipeline_that_can_never_match_is_a_warning(tmp_path: Path, match: str, shadowed: bool) -> None:
+    head = "[[pipelines]]\nname = 'one'\nmatch = ['a/*']\n[[pipelines]]\nname = 'two'\n"
+    found = [each.place for each in loaded(tmp_path, f"{head}match = {match}").warnings]
+    assert found == (["pipelines.toml:6 pipelines[two].match"] if shadowed else [])
+    everything = f"[[pipelines]]\nname = 'all'\nmatch = ['**/*']\n{head}match = {match}"
+    assert len(loaded(tmp_path, everything).warnings) == (1 if match == "[]" else 2)
+
+
+def test_a_key_with_odd_characters_keeps_its_problem_on_one_line(tmp_path: Path) -> None:
+    [problem] = refused(tmp_path, f'{HEAD}"a\\n\\u001bb" = 1')
+    assert str(problem).isprintable()
+
+
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
     plain = loaded(tmp_path, HEAD + PROMPT).pipelines
     assert load(written(tmp_path, b"\xef\xbb\xbf" + (HEAD + PROMPT).replace("\n", "\r\n").encode())).pipelines == plain

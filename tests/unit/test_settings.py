@@ -379,3 +379,14 @@ def test_the_env_file_to_start_from_knows_every_setting_and_its_default(tmp_path
     dotenv.write_text(written.replace("ASSEMBLYAI_API_KEY=\n", f"ASSEMBLYAI_API_KEY={KEY}\n"))
     assert load(dotenv=dotenv) == load(ASSEMBLYAI_API_KEY=KEY)
     assert [each.place for each in problems(dotenv=None)] == ["ASSEMBLYAI_API_KEY"]
+
+
+def test_a_secret_whose_file_is_missing_is_not_also_called_missing() -> None:
+    found = problems(
+        (Callbacks, Ops),
+        AFTERWORD_PUBLIC_URL="https://x.example",
+        AFTERWORD_WEBHOOK_SECRETS_FILE="/none/there",
+        AFTERWORD_OPS_HOST="0.0.0.0",
+        AFTERWORD_OPS_TOKEN_FILE="/none/there",
+    )
+    assert [each.place for each in found] == ["AFTERWORD_WEBHOOK_SECRETS_FILE", "AFTERWORD_OPS_TOKEN_FILE"]
