@@ -159,7 +159,7 @@ class Ops(Group):
     """The private listener."""
 
     host: Annotated[str, reads(values.host)] = variable(
-        "AFTERWORD_OPS_HOST", "the private listener's address: metrics, jobs API", "127.0.0.1"
+        "AFTERWORD_OPS_HOST", "the private listener's address: metrics, jobs API, console", "127.0.0.1"
     )
     port: Annotated[int, reads(values.whole(0, 65535))] = variable(
         "AFTERWORD_OPS_PORT", "the private listener's port", "9090"
