@@ -10,10 +10,11 @@ KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept: longer than balancers keep theirs (60), or they post into a closing one."""
 
 
-def listening(app: ASGIApp, *, connections: int = 2000) -> uvicorn.Config:
+def listening(app: ASGIApp, *, connections: int = 2000, last_answers: int = 2) -> uvicorn.Config:
     """The server's settings: whom it answers is bounded, what it logs is our own affair.
 
-    Beyond so many `connections` every further request is answered 503 at once. Binding is the caller's.
+    Beyond so many `connections` every further request is answered 503 at once. Once told to stop, it waits
+    `last_answers` seconds for the answers that it still owes. Binding is the caller's.
     """
     return uvicorn.Config(
         app,
@@ -27,4 +28,5 @@ def listening(app: ASGIApp, *, connections: int = 2000) -> uvicorn.Config:
         proxy_headers=False,
         limit_concurrency=connections,
         timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=last_answers,
     )

@@ -55,7 +55,8 @@ class Callbacks:
         self._reading = 0
         self._storing: set[asyncio.Task[Result]] = set()
         self._sparing = {result: Sparing(time.monotonic) for result in Result}
-        self._log = structlog.get_logger()
+        # Bound here rather than for each line: the log is set up before any listener is made.
+        self._log = structlog.get_logger().bind()
         for result in Result:
             tally.count(CALLBACKS, 0, result=result)
 
@@ -72,7 +73,7 @@ class Callbacks:
             self._refused(job_id, result)
         if result is Result.GONE:
             return
-        if result is not Result.SLOW:
+        if not body.ended and result is not Result.SLOW:
             await body.discard(at_most=self._limits.discard_bytes, within=self._limits.discard_within)
         await self._answer(result, send, close=not body.ended)
 
@@ -124,13 +125,9 @@ class Callbacks:
             return Result.UNSTORED
         self._tally.gauge(LAST_CALLBACK, self._now())
         result = Result(heard)
-        log = self._log.bind(job_id=row_id, result=result, said=notice.word, transcript_id=notice.subject)
-        if result in MISPLACED:
-            log.warning(happened.CALLBACK_MISPLACED)
-        elif not notice.known:
-            log.warning(happened.CALLBACK_RECEIVED, known=False)
-        else:
-            log.info(happened.CALLBACK_RECEIVED)
+        event = happened.CALLBACK_MISPLACED if result in MISPLACED else happened.CALLBACK_RECEIVED
+        log = self._log.info if notice.known and result not in MISPLACED else self._log.warning
+        log(event, job_id=row_id, result=result.value, said=notice.word, transcript_id=notice.subject)
         if result is Result.COUNTED:
             self._wake(row_id)
         return result

@@ -6,6 +6,7 @@ Only entry points call `configure`; everything else logs by `structlog.get_logge
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -69,13 +70,24 @@ class Sink:
 class Relay(logging.Handler):
     """What libraries tell the standard library's log, in ours.
 
-    Only a message's first line and never its arguments: those hold URLs, bodies and the words of exceptions.
+    Only a message's first line and never its arguments: those hold URLs, bodies and the words of exceptions. The same
+    at most once a second: strangers can make a server warn as often as they like.
     """
+
+    KINDS_AT_MOST: Final = 100
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._sparing: dict[tuple[str, str], Sparing] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         said = str(record.msg).strip().partition("\n")[0]
-        log = structlog.get_logger()
-        log.log(record.levelno, happened.LIBRARY_WARNED, logger=record.name, said=said, exc_info=record.exc_info)
+        if len(self._sparing) >= self.KINDS_AT_MOST:
+            self._sparing.clear()
+        left_out = self._sparing.setdefault((record.name, said), Sparing(time.monotonic)).turn()
+        if left_out is not None:
+            log = structlog.get_logger().bind(logger=record.name, said=said, left_out=left_out)
+            log.log(record.levelno, happened.LIBRARY_WARNED, exc_info=record.exc_info)
 
 
 class Sparing:

@@ -5,6 +5,7 @@ Whoever logs should pass nothing of the kind in the first place.
 
 import re
 from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
@@ -29,6 +30,8 @@ def masked(fields: Mapping[str, object]) -> dict[str, object]:
 
 def told(text: str) -> str:
     """The text without users and queries of URLs and without credentials, cut to 1,000 characters."""
+    if len(text) <= STRING_AT_MOST and text.isascii() and "://" not in text and " " not in text:
+        return text
     # Names of files may hold what is no Unicode; a line about one must still come out.
     cut = text[: STRING_AT_MOST * 2].encode(errors="backslashreplace").decode()
     if "://" in cut:
@@ -45,12 +48,19 @@ def _without_query(url: re.Match[str]) -> str:
 
 def _field(name: object, value: object, depth: int) -> object:
     # A fencing token and a count of tokens are numbers, and no secrets.
-    if isinstance(value, (str, bytes, Sequence, Mapping)) and value and _SECRET.search(str(name)):
+    if value and _secret(str(name)) and isinstance(value, (str, bytes, Sequence, Mapping)):
         return MASK
     return _value(value, depth)
 
 
+@lru_cache(maxsize=1024)
+def _secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
+
+
 def _value(value: object, depth: int) -> object:
+    if type(value) is str:
+        return told(value)
     if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         return value
     if isinstance(value, (str, PurePath)):

@@ -193,6 +193,14 @@ def test_libraries_warnings_come_out_without_what_they_are_about(lines: Lines) -
     assert "sig" not in str(line)
 
 
+def test_a_library_that_repeats_itself_is_heard_once_a_second(lines: Lines) -> None:
+    for number in range(250):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+        logging.getLogger("uvicorn.error").warning(f"one of many kinds: {number}")  # noqa: G004
+    heard = [line for line in lines() if line["said"] == "Invalid HTTP request received."]
+    assert len(heard) < 10
+
+
 def test_a_task_that_nobody_awaits_is_told(lines: Lines) -> None:
     async def main() -> None:
         async def fails() -> None:
