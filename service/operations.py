@@ -16,7 +16,7 @@ from service.stages.retry import retry
 
 
 class Operations:
-    """Implements `ops_jobs.Operations`. `inbox` and `base`, which relative paths start from, are absolute and resolved."""
+    """Implements `ops_jobs.Operations`. `inbox` and `base`, where relative paths start, are absolute and resolved."""
 
     def __init__(self, context: Context, drop: Drop, *, inbox: Path, base: Path) -> None:
         self._context = context
