@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 RESET = b"reset"
 SILENCE = b"silence"
+DRIP = b"drip"
 
 
 @dataclass
@@ -41,6 +42,12 @@ class CannedVendor:
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if answer == SILENCE:
                     await reader.read()
+                    return
+                if answer == DRIP:
+                    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+                    while not writer.transport.is_closing():
+                        writer.write(b" ")
+                        await asyncio.sleep(0.05)
                     return
                 if answer == RESET:
                     raw = writer.get_extra_info("socket")

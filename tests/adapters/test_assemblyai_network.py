@@ -11,7 +11,7 @@ from service.domain.errors import (
     OutcomeUnknown,
     Unavailable,
 )
-from tests.adapters.canned_vendor import RESET, SILENCE, answer
+from tests.adapters.canned_vendor import DRIP, RESET, SILENCE, answer
 from tests.adapters.vendor_clients import BILLED, COMPLETED, FREE, SOME, Act, Clients, clients
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +64,7 @@ async def test_silence_ends_within_the_time_given_and_proves_nothing(wired: Clie
 
 
 async def test_an_answer_that_drips_ends_within_the_time_given(wired: Clients) -> None:
-    wired.vendor.will(answer(body=b"{", length=100).replace(b"connection: close\r\n", b""))
+    wired.vendor.will(DRIP)
     with pytest.raises(OutcomeUnknown):
         await wired.gateway.ask({"model": "m"}, within=0.3)
 

@@ -65,6 +65,11 @@ def test_words_are_as_good_as_validated_ones() -> None:
     assert word == Word.model_validate(word.model_dump())
 
 
+def test_words_share_what_is_the_same_of_all() -> None:
+    first, second = document(words=[WORD, WORD]).words
+    assert first.model_fields_set is second.model_fields_set
+
+
 def test_missing_keys_are_no_failure() -> None:
     reading = wire_transcripts.reading(b'{"id":"a","status":"completed","text":""}')
     assert reading.document == Document(

@@ -16,7 +16,7 @@ KEEP_ALIVE: Final = 5.0
 
 @asynccontextmanager
 async def open_client(*, connections: int = 256) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of at most so many connections that follows no redirect, for as long as the block lasts.
+    """A client of at most so many connections, for as long as the block lasts.
 
     The environment's proxies (HTTPS_PROXY, NO_PROXY) and certificate authorities (SSL_CERT_FILE) are honoured, for
     operators whose only way out they are; loopback is always reached directly.
@@ -30,6 +30,5 @@ async def open_client(*, connections: int = 256) -> AsyncIterator[httpx2.AsyncCl
         timeout=httpx2.Timeout(30.0, connect=CONNECT_WITHIN),
         limits=limits,
         mounts=dict.fromkeys(LOOPBACK, direct),
-        follow_redirects=False,
     ) as client:
         yield client
