@@ -291,3 +291,27 @@ async def test_a_folder_that_another_process_makes_first_will_do(
 
     monkeypatch.setattr(os, "mkdir", late)
     assert await results.put_new("calls/a.json", b"x", JSON)
+
+
+async def test_bytes_are_on_the_disk_before_the_name_and_every_new_name_before_put_returns(
+    root: Path, results: FolderResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_fsync, true_link = os.fsync, os.link
+    done: list[str] = []
+
+    def fsync(file: int) -> None:
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        done.append(f"sync {path.suffix or path.name}")
+        true_fsync(file)
+
+    def link(part: str, name: str, *, src_dir_fd: int, dst_dir_fd: int, follow_symlinks: bool) -> None:
+        done.append(f"link {name}")
+        true_link(part, name, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "link", link)
+    await results.put_new("calls/a.json", b"x", JSON)
+    assert done == ["sync deep", "sync results", "sync .part", "link a.json", "sync calls"]
+    done.clear()
+    assert not await results.put_new("calls/a.json", b"x", JSON)
+    assert done == ["sync calls"]
