@@ -1,40 +1,32 @@
-"""The loop: claim what is due, run the stage that its status names, save what was decided, go on or hand back."""
+"""The loop: claim what is due as long as there is room, and see to it that nothing stays leased at the end."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
 import structlog
 
-from service.engine.errors import EngineError, LeaseLost, StoreTrouble
+from service.engine.errors import StoreTrouble
 from service.engine.hold import Hold
-from service.engine.row import Row, RowId, Save
-from service.engine.rules import pause
+from service.engine.outage import Outage, pause_after
+from service.engine.row import Row, RowId
+from service.engine.stint import JOB_LEASE_LOST, Run, Stint
 from service.engine.table import Table
 
 POLL: Final = 1.0
-"""Seconds between two looks for what has come due by itself."""
+"""Seconds between two looks for what has come due by itself, give or take a fifth."""
+
 HAND_BACK: Final = 2.0
-"""Seconds of the grace that are kept for handing back what did not finish."""
-LONGEST_OUTAGE_PAUSE: Final = 5.0
-
-CRASHED: Final = "job.crashed"
-LEASE_LOST: Final = "job.lease_lost"
-HANDED_BACK: Final = "job.handed_back"
-STORE_FAILED: Final = "store.failed"
-STORE_RECOVERED: Final = "store.recovered"
-
-Run = Callable[[Hold], Awaitable[Save]]
+"""Seconds of the grace that are kept for cancelling and handing back what did not finish."""
 
 
 class Workers:
     """At most `concurrency` rows in work at once in this process.
 
     `run` does one stage of the held row and gives the decision; it raises LeaseLost, StoreTrouble, or it is a bug.
-    `clock` is the table's clock (epoch seconds), `monotonic` our own.
+    `lease` is the table's own, in seconds. `clock` is the table's clock (epoch seconds), `monotonic` our own.
     """
 
     def __init__(
@@ -47,6 +39,7 @@ class Workers:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         random: Random,
+        poll: float = POLL,
     ) -> None:
         self._table = table
         self._run = run
@@ -55,10 +48,13 @@ class Workers:
         self._clock = clock
         self._monotonic = monotonic
         self._random = random
-        self._held: dict[asyncio.Task[None], Hold] = {}
+        self._poll = poll
+        self._stints: dict[asyncio.Task[None], Stint] = {}
         self._woken: dict[RowId, None] = {}
         self._something = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._stopping = False
+        self._outage = Outage()
         self._log = structlog.get_logger()
 
     @property
@@ -66,46 +62,61 @@ class Workers:
         """No more work is taken."""
         return self._stopping
 
-    def wake(self, row_id: RowId) -> None:
-        """The row is due: take it at once if a worker is free; otherwise it is found when one is."""
-        if len(self._held) + len(self._woken) < self._concurrency:
+    def wake(self, row_id: RowId | None = None) -> None:
+        """Something is due: take it at once if a worker is free; otherwise it is found when one is, here or elsewhere.
+
+        Any number of calls before the next claim make one claim.
+        """
+        if len(self._stints) + len(self._woken) >= self._concurrency:
+            return
+        if row_id is not None:
             self._woken[row_id] = None
-            self._something.set()
+        self._something.set()
 
     async def serve(self) -> None:
-        """Claim and run until `stop`; what is in work then goes on."""
-        trouble = 0
+        """Claim and work until `stop`; what is in work then goes on. The store's trouble is waited out."""
+        failures = 0
         while not self._stopping:
             try:
-                claimed = await self._claim()
+                # In a task of its own: rows that were claimed are worked on even if this loop is cancelled.
+                claimed = await asyncio.shield(asyncio.ensure_future(self._claim()))
             except StoreTrouble as error:
-                if not trouble:
-                    self._log.error(STORE_FAILED, reason=str(error))
-                trouble += 1
-                await self._rest(min(0.2 * 2.0**trouble, LONGEST_OUTAGE_PAUSE))
+                failures += 1
+                self._outage.met(error)
+                await self._rest(pause_after(failures))
                 continue
-            if trouble:
-                self._log.info(STORE_RECOVERED)
-                trouble = 0
+            failures = 0
+            self._outage.over()
             if not claimed:
-                await self._rest(POLL * self._random.uniform(0.8, 1.2))
+                await self._rest(self._poll * self._random.uniform(0.8, 1.2))
 
     async def stop(self, grace: float) -> None:
         """Take no more work; within `grace` seconds let what runs finish, or cancel it and hand its rows back.
 
-        What is shielded is waited for. Nothing is left leased, as far as the store can be reached.
+        What is shielded is waited for, for another lease at most: its own timeout is shorter. Nothing is left leased,
+        as far as the store can be reached and what was cancelled ends.
         """
         self._stopping = True
         self._something.set()
         ends = self._monotonic() + grace
-        running = list(self._held)
-        if running:
-            await asyncio.wait(running, timeout=max(0.0, grace - HAND_BACK))
-        while running := [task for task in self._held if not task.done()]:
-            for task in running:
-                if not self._held[task].is_shielded or self._monotonic() >= ends + self._lease:
-                    task.cancel()
-            await asyncio.wait(running, timeout=0.05)
+        async with self._claiming:
+            pass
+        await self._ended(grace - min(HAND_BACK, grace / 2))
+        interrupting = [asyncio.create_task(stint.interrupt()) for stint in self._stints.values()]
+        await self._ended(ends - self._monotonic())
+        if any(stint.is_shielded for stint in self._stints.values()):
+            await self._ended(self._lease)
+        for task in [*self._stints, *interrupting]:
+            if not task.done():
+                task.cancel()
+        if self._stints:
+            self._log.warning(JOB_LEASE_LOST, reason="not handed back within the grace time", jobs=len(self._stints))
+        await asyncio.gather(*self._stints, *interrupting, return_exceptions=True)
+
+    async def _ended(self, seconds: float) -> None:
+        """All that is in work has ended, or so many seconds are over."""
+        if self._stints:
+            await asyncio.wait(list(self._stints), timeout=max(0.0, seconds))
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -113,85 +124,37 @@ class Workers:
         self._something.clear()
 
     async def _claim(self) -> bool:
-        """Whether anything was claimed."""
-        free = self._concurrency - len(self._held)
-        if free <= 0:
-            await self._rest(POLL)
-            return True
-        woken = list(self._woken)[:free]
-        for row_id in woken:
-            del self._woken[row_id]
-        since = self._monotonic()
-        rows = list(await self._table.claim(free, only=woken)) if woken else []
-        if len(rows) < free:
-            rows += await self._table.claim(free - len(rows))
-        for row in rows:
-            self._begin(row, since)
-        return bool(rows)
+        """Whether to look again at once: something was claimed, so that there may be more and room for it."""
+        async with self._claiming:
+            woken = list(self._woken)
+            self._woken.clear()
+            claimed = await self._begin(woken) if woken else 0
+            return claimed + await self._begin(None) > 0
 
-    def _begin(self, row: Row, since: float) -> None:
-        hold = Hold(row, self._table, lease=self._lease, since=since, monotonic=self._monotonic)
-        task = asyncio.create_task(self._work(hold), name=f"work:{row.id}")
-        self._held[task] = hold
+    async def _begin(self, only: Sequence[RowId] | None) -> int:
+        """Claim into the free places and begin; how many."""
+        free = self._concurrency - len(self._stints)
+        if free <= 0 or self._stopping:
+            return 0
+        since = self._monotonic()
+        rows = await self._table.claim(free, only=only)
+        for row in rows:
+            self._work(row, since)
+        return len(rows)
+
+    def _work(self, row: Row, since: float) -> None:
+        stint = Stint(
+            Hold(row, self._table, lease=self._lease, since=since, monotonic=self._monotonic),
+            self._run,
+            lease=self._lease,
+            clock=self._clock,
+            stopping=lambda: self._stopping,
+            outage=self._outage,
+        )
+        task = asyncio.create_task(stint.work(), name=f"work:{row.id}")
+        self._stints[task] = stint
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        del self._held[task]
+        del self._stints[task]
         self._something.set()
-
-    async def _work(self, hold: Hold) -> None:
-        """One row, stage after stage, for as long as the lease holds and something is due at once."""
-        renewing = asyncio.create_task(self._renew(hold, asyncio.current_task()))
-        try:
-            while not hold.row.ended and hold.row.lease_until:
-                await hold.save(self._onward(await self._run(hold)))
-        except asyncio.CancelledError:
-            # Cancelled by `stop` or by a lost lease, and by now whatever was going on has ended.
-            await self._hand_back(hold)
-        except LeaseLost:
-            self._log.warning(LEASE_LOST, job_id=hold.row.id)
-        except StoreTrouble as error:
-            # The lease runs out by itself; whoever claims the row next repeats the stage, which is what stages are for.
-            self._log.warning(STORE_FAILED, job_id=hold.row.id, reason=str(error))
-        except Exception as error:  # noqa: BLE001  # a bug in one job must not take its neighbours along
-            await self._crashed(hold, error)
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-
-    def _onward(self, save: Save) -> Save:
-        """What is due at once is gone on with under the same lease, unless we are stopping."""
-        if save.due_at is None or save.due_at > self._clock() or self._stopping:
-            return save
-        return replace(save, keep_lease=True)
-
-    async def _renew(self, hold: Hold, work: "asyncio.Task[None] | None") -> None:
-        """Keep the lease while the work goes on; when it is lost, so is the work."""
-        while True:
-            await asyncio.sleep(self._lease / 3)
-            try:
-                await hold.renew()
-            except StoreTrouble:
-                continue
-            except LeaseLost:
-                if work is not None and not hold.is_shielded:
-                    work.cancel()
-                return
-
-    async def _hand_back(self, hold: Hold) -> None:
-        row = hold.row
-        save = Save(status=row.status, facts=row.facts, due_at=self._clock(), parked=row.parked)
-        try:
-            await hold.save(save)
-        except EngineError as error:
-            self._log.warning(LEASE_LOST, job_id=row.id, reason=str(error))
-        else:
-            self._log.info(HANDED_BACK, job_id=row.id)
-
-    async def _crashed(self, hold: Hold, error: Exception) -> None:
-        row = hold.row
-        self._log.error(CRASHED, job_id=row.id, claims=row.claims, exc_info=error)
-        due_at = self._clock() + max(1.0, pause(row.claims))
-        save = Save(status=row.status, facts=row.facts, due_at=due_at, progress=False, parked=row.parked)
-        with contextlib.suppress(EngineError):
-            await hold.save(save)

@@ -32,7 +32,7 @@ def one_field_renewed(row: Row, token: Token, now: float, lease: float, *, progr
 
 def test_lease_and_due_time_in_one_field_are_found_out() -> None:
     bug = planted(claimable=one_field_claimable, claimed=one_field_claimed, renewed=one_field_renewed)
-    with pytest.raises(AssertionError, match="two hold the row|a callback was lost"):
+    with pytest.raises(AssertionError, match=r"two hold the row|a callback was lost"):
         run_state_machine_as_test(machine(bug), settings=profile(600, 50, shrink=False))
 
 
