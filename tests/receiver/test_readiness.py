@@ -82,3 +82,7 @@ async def test_an_engine_that_hangs_is_not_waited_for_nor_asked_again() -> None:
     await asyncio.sleep(0)
     clock.at = 12.0
     assert await ready.failing() == ()
+
+
+async def test_who_has_no_engines_is_ready() -> None:
+    assert await Readiness({}, clock=Clock()).failing() == ()

@@ -292,3 +292,16 @@ def test_a_4xx_is_never_about_us_and_a_2xx_is_always_durable() -> None:
         status = ANSWERS[result][0] if result is not Result.GONE else 503
         assert (status == 204) == result.stored
         assert (status == 503) == (result in OUR_TROUBLE)
+
+
+async def test_whatever_breaks_on_our_side_the_vendor_tries_again(public: Public) -> None:
+    class Broken(Public):
+        @property
+        def stopping(self) -> bool:  # type: ignore[override]
+            raise ZeroDivisionError
+
+        @stopping.setter
+        def stopping(self, _: bool) -> None: ...
+
+    async with serving(Broken().app()) as public.port:
+        assert (await public.post()).status == 503
