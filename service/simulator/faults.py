@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from service.simulator.rules import Rule, parse_rule
+from service.simulator.rules import KINDS, Rule, parse_rule
 from service.simulator.transcripts import Fate
 from service.simulator.wire import Json, RefusedError
 
@@ -67,7 +67,11 @@ class Faults:
             self._rules = [rule for rule in self._rules if rule.id != rule_id]
 
     def document(self) -> Json:
-        return {"seed": self._seed, "rules": [rule.document() for rule in self._rules]}
+        """The rules in force, and what rules may say."""
+        knows = {
+            do: {"on": kind.on, **{name: of[1] for name, of in kind.parameters.items()}} for do, kind in KINDS.items()
+        }
+        return {"seed": self._seed, "rules": [rule.document() for rule in self._rules], "knows": knows}
 
     def draw(self, call: Call, kinds: Collection[str]) -> list[Rule]:
         """The rules of these kinds that now apply to the call, in their order; each counts as used.

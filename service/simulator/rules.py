@@ -1,4 +1,23 @@
-"""The fault dial's language: which calls a rule is about, and what it does to them."""
+"""The fault dial's language: which calls a rule is about, and what it does to them.
+
+A rule is `{"on": call, "do": action, "match": {...}, "times": n, "skip": n, "probability": p}` plus the action's
+parameters:
+
+- `on`: one of EVENTS; `captions` covers every part of a transcript, `any` every HTTP call. Left out where the action
+  tells.
+- `match`: all must hold. `model` and `transcript_id` exactly; `job` is part of the webhook_url, `audio` part of the
+  audio_url, `contains` part of the request's JSON.
+- `times`: how often it applies (null: until removed); `skip`: how many it lets pass first; `probability`: per call.
+
+Actions: `status` refuses (`envelope`: `own`, `handler`, `auth`, `nested`), `account` is trouble with the `key` or the
+`balance`, `reset` cuts the connection before anything was done, `lose_answer` after all was done (with `status`: an
+answer of something in between), `garble` spoils the body, `slow` waits before it handles the call or `after`. Of a
+submission: `fail`, `blank`, `stuck`, `take`, `echo_secret`. Of an answer: `truncate`, `finish`, `null_content`,
+`broken_json`, `say`, `old_usage`, `model_down` (what the Gateway's own retry and fallbacks rescue). `retire` takes a
+model out of the catalogue. Of a webhook: `lose`, `duplicate`, `delay`, `status_word`, `forge` (`header` `wrong`,
+`right`, `missing`; `path` and `transcript` `same` or `unknown`; any `body`; beside the genuine one or `instead` of
+it).
+"""
 
 import itertools
 from collections.abc import Mapping
@@ -21,6 +40,9 @@ class Kind:
 
     on: tuple[str, ...]
     parameters: Mapping[str, tuple[tuple[type, ...], Any]] = field(default_factory=dict)
+
+    def defaults(self) -> Json:
+        return {name: default for name, (_, default) in self.parameters.items()}
 
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(

@@ -86,9 +86,12 @@ def run(
 
     with listen(host, port) as listener:
         # uvicorn raises the signal again once it has shut down; to be asked to stop is no failure.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        StandIn(options, listener, told).run()
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            StandIn(options, listener, told).run()
+        finally:
+            for number, heeded in before.items():
+                signal.signal(number, heeded)
 
 
 def write_ready_file(path: Path, url: str) -> None:

@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from service.simulator.faults import TRANSPORT, Call, Faults
-from tests.simulator.conftest import Vendor
-from tests.standin import clear_faults, faults, ledger, script, set_faults, totals
+from service.simulator.options import Options
+from service.simulator.rules import KINDS
+from tests.simulator.conftest import Vendor, vendor_at
+from tests.standin import KEY, clear_faults, faults, ledger, running, script, set_faults, totals
 
 Send = Callable[[Vendor, str], httpx2.Response]
 CALLS: dict[str, Send] = {
@@ -268,3 +270,16 @@ def test_a_bad_rule_is_refused_in_one_sentence_and_changes_nothing(url: str, rul
 @pytest.mark.parametrize("body", [{"rules": 7}, {"seed": "x"}])
 def test_a_bad_dial_is_refused(url: str, body: dict[str, object]) -> None:
     assert httpx2.post(f"{url}/simulator/faults", json=body).status_code == 400
+
+
+def test_rules_can_be_in_force_from_the_start() -> None:
+    with running(Options(api_key=KEY, faults=({"on": "list", "do": "status", "times": 1},))) as url:
+        vendor = vendor_at(url)
+        assert [vendor.http.get("/v2/transcript").status_code for _ in range(2)] == [503, 200]
+        vendor.http.close()
+
+
+def test_the_dial_tells_what_it_knows(url: str) -> None:
+    known = httpx2.get(f"{url}/simulator/faults").json()["knows"]
+    assert set(known) == set(KINDS)
+    assert known["slow"]["seconds"] == 1.0

@@ -7,7 +7,7 @@ import pytest
 
 from service.simulator.options import Options
 from tests.simulator.conftest import Receiver, Vendor, listening, until, vendor_at
-from tests.standin import KEY, ledger, running, script, set_faults, totals
+from tests.standin import KEY, ledger, reset, running, script, set_faults, totals
 
 HEADER = {"webhook_auth_header_name": "X-Afterword-Token", "webhook_auth_header_value": "t" * 64}
 
@@ -160,3 +160,20 @@ def test_the_secret_is_echoed_only_where_the_dial_says_so(vendor: Vendor, receiv
     set_faults(url, {"do": "echo_secret", "times": 1})
     assert vendor.read(submit(vendor, receiver))["webhook_auth_header_value"] == "t" * 64
     assert vendor.read(submit(vendor, receiver))["webhook_auth_header_value"] is None
+
+
+def test_a_reset_forgets_webhooks_that_are_on_their_way(vendor: Vendor, receiver: Receiver, url: str) -> None:
+    receiver.delay = 0.2
+    submit(vendor, receiver)
+    until(lambda: ledger(url)["submissions"][0]["status"] == "completed")
+    reset(url)
+    receiver.wait(1)
+    assert vendor.transcribe(script("Next."))["status"] == "completed"
+    assert ledger(url)["deliveries"] == []
+
+
+def test_a_header_that_cannot_be_sent_is_an_attempt_that_failed(vendor: Vendor, receiver: Receiver, url: str) -> None:
+    bad = {"webhook_auth_header_name": "X-Token", "webhook_auth_header_value": "line\nbreak"}
+    vendor.submit(script("Hi."), webhook_url=receiver.url, **bad)
+    until(lambda: totals(url)["callbacks"]["lost"] == 1)
+    assert receiver.came == []
