@@ -353,3 +353,14 @@ def test_a_reset_forgets_everything_even_what_was_still_to_come(vendor: Vendor, 
     assert vendor.http.get(f"/v2/transcript/{transcript_id}").status_code == 400
     assert vendor.transcribe(script("Ho."))["text"] == "Ho."
     assert totals(url)["transcripts_billed"] == 1
+
+
+def test_an_upload_that_is_gone_before_it_is_heard_ends_in_an_error() -> None:
+    with running(Options(api_key=KEY, queue_seconds=0, process_seconds=0.2, kept_upload_bytes=300)) as url:
+        vendor = vendor_at(url)
+        transcript_id = vendor.submit(script("o" * 200))
+        until(lambda: ledger(url)["submissions"][0]["audio_sha256"] is not None)
+        vendor.upload(script("n" * 200))
+        until(lambda: vendor.read(transcript_id)["status"] == "error")
+        assert vendor.read(transcript_id)["error"].startswith("Download error, unable to access file at ")
+        vendor.http.close()
