@@ -390,6 +390,14 @@ class TestGates:
         assert sorted(each.id for each in rows) == ["0", "1", "2"]
         assert {each.parked for each in rows} == {None}
 
+    async def test_however_many_are_parked_all_come_due(self, store: SqliteStore) -> None:
+        waiting = [row(f"{number}", due_at=NOW + 300, parked="balance") for number in range(1_001)]
+        await asyncio.gather(*(store.table.add(each) for each in waiting))
+        await store.gates.shut("balance", "no money")
+        assert await store.gates.reopen("balance")
+        (count,) = await store.jobs.counts()
+        assert (count.due, count.parked) == (1_001, 0)
+
 
 class TestFile:
     """What only the engine with a file owes: trouble with it is told in our words, and passes without a restart."""

@@ -5,19 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from service.adapters.jobs import sqlite_rows as rows
 from service.adapters.jobs.gating import first_closed, probed
 from service.adapters.jobs.sqlite_connection import Reader
 from service.adapters.jobs.sqlite_rows import NOTES_KEPT
 from service.adapters.jobs.sqlite_writer import Writer
 from service.domain.job import JobId, TranscriptId
-from service.engine.rules import SCHEMA
+from service.engine.rules import unparked
 from service.ports import Closed
 
 UNPARKED_AT_ONCE: Final = 500
-
-UNPARK: Final = """
-UPDATE job SET due_at = min(due_at, :now), parked = NULL WHERE id IN
-    (SELECT id FROM job WHERE parked = :gate AND due_at IS NOT NULL AND schema = :schema LIMIT :limit)"""
 
 
 class SqlitePins:
@@ -90,12 +87,14 @@ class SqliteGates:
     async def reopen(self, gate: str) -> bool:
         def act(connection: sqlite3.Connection) -> tuple[bool, int]:
             deleted = connection.execute("DELETE FROM gate WHERE gate = ?", (gate,)).rowcount
-            wanted = {"gate": gate, "now": self._clock(), "schema": SCHEMA, "limit": UNPARKED_AT_ONCE}
-            return deleted > 0, connection.execute(UNPARK, wanted).rowcount
+            parked = rows.parked(connection, gate, UNPARKED_AT_ONCE)
+            for row in parked:
+                rows.unpark(connection, unparked(row, self._clock()))
+            return deleted > 0, len(parked)
 
-        was_shut, unparked = await self._writer.write(act)
-        while unparked == UNPARKED_AT_ONCE:
-            _, unparked = await self._writer.write(act)
+        was_shut, freed = await self._writer.write(act)
+        while freed == UNPARKED_AT_ONCE:
+            _, freed = await self._writer.write(act)
         return was_shut
 
 

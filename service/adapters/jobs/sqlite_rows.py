@@ -23,6 +23,8 @@ READ_WITHOUT_FACTS: Final = """
 SELECT id, status, lane, created_at, updated_at, due_at, lease_until, claimable_at, token, claims, callbacks,
     callbacks_checked, subject, parked, schema, '{}' AS facts
 FROM job WHERE id = ?"""
+PARKED: Final = "SELECT id FROM job WHERE parked = ? AND due_at IS NOT NULL AND schema = ? LIMIT ?"
+UNPARK: Final = "UPDATE job SET due_at = ?, parked = ? WHERE id = ?"
 INSERT: Final = """
 INSERT INTO job (id, status, lane, created_at, updated_at, due_at, lease_until, claimable_at, token, claims, callbacks,
     callbacks_checked, subject, parked, schema, facts)
@@ -75,6 +77,18 @@ def hold(connection: Connection, row: Row) -> None:
 def call_back(connection: Connection, row: Row) -> None:
     """Write what a callback changes."""
     connection.execute(CALL_BACK, (row.callbacks, row.due_at, row.id))
+
+
+def parked(connection: Connection, gate: str, limit: int) -> Sequence[Row]:
+    """Some of the rows that wait at the gate, without their facts."""
+    found = connection.execute(PARKED, (gate, SCHEMA, limit)).fetchall()
+    waiting = (read(connection, RowId(record["id"]), facts=False) for record in found)
+    return [row for row in waiting if row is not None]
+
+
+def unpark(connection: Connection, row: Row) -> None:
+    """Write what the opening of a gate changes."""
+    connection.execute(UNPARK, (row.due_at, row.parked, row.id))
 
 
 def delete(connection: Connection, row_id: RowId) -> None:
