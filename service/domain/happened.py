@@ -19,7 +19,6 @@ DROPS_FAILED: Final = "drops.failed"
 
 JOB_SUBMITTED: Final = "job.submitted"
 JOB_ADOPTED: Final = "job.adopted"
-JOB_IN_DOUBT: Final = "job.in_doubt"
 JOB_RESUBMITTED: Final = "job.resubmitted"
 JOB_TRANSCRIBED: Final = "job.transcribed"
 JOB_WAITING: Final = "job.waiting"

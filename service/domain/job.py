@@ -105,10 +105,14 @@ class Uploaded(Fact):
 
 
 class TranscriptFacts(Fact):
-    """What later stages need of a transcript without reading it. `duration` in whole seconds."""
+    """What later stages need of a transcript without reading it. `duration` in whole seconds.
+
+    `ours`: we submitted it, and may delete it. `kept`: its documents lie with the results.
+    """
 
     id: TranscriptId
     ours: bool
+    kept: bool = False
     language: str | None = None
     duration: int | None = None
     blank: bool = False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.premises import Premises
+from tests.premises import Premises
 from tests.standin import QUICK, running
 
 

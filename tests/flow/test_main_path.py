@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.premises import PIPELINES, Premises, eventually, until
+from tests.premises import PIPELINES, Premises, eventually, until
 from tests.standin import clear_faults, ledger, set_faults, totals
 
 pytestmark = pytest.mark.anyio
