@@ -1,0 +1,196 @@
+"""Everything at once: recordings by the hundred, faults everywhere, SIGKILL after SIGKILL; then the books must balance.
+
+    python -m tests.chaos --recordings 200 --kills 10
+
+A vendor that duplicates, delays, reorders and loses callbacks and fails one answer in twenty; a service that is killed
+again and again. It prints the ledger and what it was held to, and exits 1 if anything was lost or paid twice.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.premises import Premises
+from tests.standin import QUICK, clear_faults, faults, ledger, running, set_faults, totals
+
+PROMPTS = 3
+CALLS = ("upload", "submit", "read", "list", "ask")
+ANSWER_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much of everything. `failing` is the share of the vendor's answers that fail, `lost` that of callbacks."""
+
+    recordings: int = 200
+    kills: int = 10
+    seed: int = 1
+    failing: float = 0.05
+    lost: float = 0.2
+    within: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What it came to. `broken` says in sentences what was not as promised."""
+
+    totals: dict[str, Any]
+    events: int
+    in_flight_at_kills: int
+    answers_lost: int
+    broken: tuple[str, ...]
+
+
+def main() -> int:
+    """Run it as a command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recordings", type=int, default=Plan.recordings)
+    parser.add_argument("--kills", type=int, default=Plan.kills)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    asked = parser.parse_args()
+    plan = Plan(recordings=asked.recordings, kills=asked.kills, seed=asked.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = rampage(plan, Path(folder), tell=lambda line: print(line, flush=True))
+    print(json.dumps(outcome.totals, indent=2))
+    print(f"{outcome.events} events; {outcome.in_flight_at_kills} answers in flight at {plan.kills} kills")
+    print(f"{outcome.answers_lost} answers whose delivery the vendor's faults cut off")
+    for sentence in outcome.broken:
+        print(f"BROKEN: {sentence}")
+    print("the books do not balance" if outcome.broken else "the books balance")
+    return 1 if outcome.broken else 0
+
+
+def rampage(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Outcome:
+    """Drop, kill, restart, wait for the last event, and audit."""
+    dice = random.Random(plan.seed)
+    vendor = replace(QUICK, gateway_limit=1_000_000, answer_seconds=ANSWER_SECONDS, seed=plan.seed)
+    with running(vendor) as url:
+        premises = Premises(folder, url, AFTERWORD_RECONCILE_AFTER="4", AFTERWORD_ADOPT_WITHIN="5", AFTERWORD_LEASE="4")
+        set_faults(url, *_misfortunes(plan), seed=plan.seed)
+        in_flight = 0
+        dropped = 0
+        for kill in range(plan.kills + 1):
+            with served(premises) as process:
+                share = plan.recordings * (kill + 1) // (plan.kills + 1)
+                for number in range(dropped, share):
+                    premises.drop(
+                        f"{number % 7}/call-{number}.wav", f"Caller {number} speaks.", f"Agent {number} helps."
+                    )
+                dropped = share
+                if kill == plan.kills:
+                    _wait(premises, plan, process)
+                    break
+                time.sleep(dice.uniform(0.5, 2.5))
+                before = in_flight + _answers_lost(url)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            time.sleep(4 * ANSWER_SECONDS)
+            in_flight += max(0, totals(url)["asks_billed"] - len(premises.files("answers/*.json")) - before)
+            tell(
+                f"kill {kill + 1}: {len(premises.events())} of {dropped} told, {in_flight} answers were in flight so far"
+            )
+        lost = _answers_lost(url)
+        clear_faults(url)
+        return _audit(plan, premises, in_flight, lost)
+
+
+def _misfortunes(plan: Plan) -> list[dict[str, Any]]:
+    """The rules of the fault dial; each kind of failure has its part of the share."""
+    part = plan.failing / 4
+    failing = [
+        {"on": call, "probability": part, **do}
+        for call in CALLS
+        for do in (
+            {"do": "status", "status": 503},
+            {"do": "status", "status": 429, "retry_after": 1},
+            {"do": "reset"},
+            {"do": "lose_answer"},
+        )
+    ]
+    return [
+        {"on": "submit", "do": "take", "from": 0.05, "to": 1.5},
+        {"on": "webhook", "do": "lose", "probability": plan.lost},
+        {"on": "webhook", "do": "duplicate", "n": 2, "gap": 0.1, "probability": 0.3},
+        {"on": "webhook", "do": "delay", "from": 0.0, "to": 2.0, "probability": 0.5},
+        *failing,
+    ]
+
+
+def _answers_lost(url: str) -> int:
+    """Answers of the Gateway that were billed and cut off by the dial: nobody could know of them."""
+    return sum(rule["applied"] for rule in faults(url) if rule["on"] == "ask" and rule["do"] == "lose_answer")
+
+
+@contextmanager
+def served(premises: Premises) -> Iterator["subprocess.Popen[bytes]"]:
+    """The service as a process of its own; ended when the block ends."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AFTERWORD_", "ASSEMBLYAI_"))
+    }
+    with (premises.folder / "service.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve"],
+            env=environment | premises.environment | {"AFTERWORD_LOG_FORMAT": "json"},
+            cwd=premises.folder,
+            stderr=log,
+            stdout=log,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+def _wait(premises: Premises, plan: Plan, process: "subprocess.Popen[bytes]") -> None:
+    ends = time.monotonic() + plan.within
+    while len(premises.events()) < plan.recordings and time.monotonic() < ends and process.poll() is None:
+        time.sleep(0.2)
+
+
+def _audit(plan: Plan, premises: Premises, in_flight: int, lost: int) -> Outcome:
+    found = ledger(premises.standin)
+    events = premises.events()
+    broken = []
+    ids = {event["id"] for event in events}
+    if len(ids) != plan.recordings:
+        broken.append(f"{len(ids)} event ids for {plan.recordings} recordings")
+    if incomplete := [event["subject"] for event in events if event["data"]["outcome"] != "complete"]:
+        broken.append(f"{len(incomplete)} recordings did not complete, such as {incomplete[0]}")
+    whole = [json.loads(path.read_bytes()) for path in premises.files("result.json")]
+    if len(whole) != plan.recordings or any(len(result["answers"]) != PROMPTS for result in whole):
+        broken.append(f"{len(whole)} results, or some without all {PROMPTS} answers")
+    if twice := found["totals"]["paid_twice"]["transcripts"]:
+        broken.append(f"{twice} transcripts were paid twice")
+    again = found["totals"]["asks_billed"] - plan.recordings * PROMPTS
+    if again > in_flight + lost:
+        broken.append(
+            f"{again} answers were billed again, more than the {in_flight} in flight at kills and {lost} cut off"
+        )
+    return Outcome(
+        totals=found["totals"],
+        events=len(events),
+        in_flight_at_kills=in_flight,
+        answers_lost=lost,
+        broken=tuple(broken),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
