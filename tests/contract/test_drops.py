@@ -178,12 +178,19 @@ async def test_a_missing_folder_is_made_and_one_that_vanishes_is_waited_for(
 
 
 async def test_a_file_in_the_place_of_the_folder_is_told_once_and_waited_for(
-    tmp_path: Path, logs: list[dict[str, object]]
+    tmp_path: Path, logs: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = drop(tmp_path, "inbox")
     taken = Taken()
+    tries = []
+
+    def pause(failures: int, _: None) -> float:
+        tries.append(failures)
+        return 0.01
+
+    monkeypatch.setattr("service.adapters.drops.folder.pause", pause)
     async with watching(inbox, taken):
-        await until(lambda: any(entry["event"] == "drops.failed" for entry in logs))
+        await until(lambda: tries[:3] == [1, 2, 3])
         inbox.rename(tmp_path / "away")
         await until(lambda: any(entry["event"] == "drops.watched" for entry in logs))
         drop(inbox, "one.mp3")

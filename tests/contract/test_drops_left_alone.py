@@ -116,6 +116,7 @@ async def test_what_cannot_be_read_is_told_once_and_taken_when_it_can(logs: list
             (inbox / "closed").chmod(0o700)
             await until(lambda: taken.keys == ["closed/one.mp3", "good.mp3", "locked.mp3"])
     assert told(logs, "drop.unreadable") == [("closed", "Permission denied"), ("locked.mp3", "Permission denied")]
+    assert not any(entry["event"] == "drops.failed" for entry in logs)
 
 
 async def test_our_own_files_inside_are_passed_over_without_a_word(inbox: Path, logs: list[dict[str, object]]) -> None:

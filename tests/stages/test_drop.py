@@ -208,9 +208,11 @@ async def test_an_unmatched_file_is_matched_again_at_the_next_start(scene: Scene
     assert scene.jobs()[0].pipeline == "ogg"
 
 
-async def test_no_drop_is_lost_while_the_store_is_in_trouble(scene: Scene, tmp_path: Path) -> None:
+async def test_no_drop_is_lost_while_the_store_is_in_trouble_which_is_told_once(scene: Scene, tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.wav").write_bytes(b"sound")
     scene.table.trouble = 3
-    async with watching(scene, tmp_path):
-        await until(lambda: len(scene.table.rows) == 3)
+    with capture_logs() as logs:
+        async with watching(scene, tmp_path):
+            await until(lambda: len(scene.table.rows) == 3)
+    assert [entry["reason"] for entry in logs if entry["event"] == "drops.failed"] == ["the store is locked"]
