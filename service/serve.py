@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,10 +21,12 @@ from service.domain.pipeline import Pipelines
 from service.engine.errors import StoreTrouble
 from service.engine.row import RowId
 from service.engine.workers import Workers
+from service.listening import listening
 from service.metrics import Metrics, Scrapes
 from service.operations import Operations
 from service.ops import ops
-from service.readiness import Readiness
+from service.ports import Ports
+from service.readiness import Check, Readiness
 from service.receiver import receiver
 from service.settings import Settings
 from service.stages.context import Context
@@ -33,11 +35,8 @@ from service.stages.step import step
 from service.wiring import Store, drops, opened_store, wired
 
 BACKLOG: Final = 2048
-KEEP_ALIVE: Final = 75
-"""Seconds; longer than balancers keep an idle connection, so that they never write into one that we are closing."""
 PRUNE_EVERY: Final = 3600.0
 PRUNE_AGAIN: Final = 0.2
-LAST_ANSWERS: Final = 2.0
 
 
 class Listener(uvicorn.Server):
@@ -152,19 +151,24 @@ def _drop(context: Context, workers: Workers) -> Drop:
 
 
 def _public(settings: Settings, context: Context, workers: Workers) -> ASGIApp:
-    async def jobs_answer() -> None:
-        await context.ports.jobs.counts()
-
     return receiver(
         call_back=context.ports.table.call_back,
         secrets=[secret.get_secret_value() for secret in settings.callbacks.secrets],
         public_url=settings.callbacks.public_url or "",
-        ready=Readiness({"jobs": jobs_answer}, clock=time.monotonic),
+        ready=Readiness(readiness_checks(context.ports), clock=time.monotonic),
         tally=context.tally,
         woken=workers.wake,
         stopping=lambda: workers.stopping,
         now=context.clock,
     )
+
+
+def readiness_checks(ports: Ports) -> Mapping[str, Check]:
+    """What must answer before balancers send anything here: our own engines, each asked something small."""
+    return {
+        "jobs": lambda: ports.jobs.get(RowId("readiness")),
+        "results": lambda: ports.results.has("readiness"),
+    }
 
 
 def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics) -> ASGIApp:
@@ -179,18 +183,7 @@ def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics)
 
 
 def _server(app: ASGIApp, sock: socket.socket) -> tuple[Listener, socket.socket]:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=int(LAST_ANSWERS),
-        server_header=False,
-        date_header=True,
-    )
-    return Listener(config), sock
+    return Listener(listening(app)), sock
 
 
 @contextlib.contextmanager

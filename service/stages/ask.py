@@ -20,6 +20,8 @@ from service.engine.hold import Hold
 from service.stages.context import Context
 from service.stages.gates import through
 
+UNTOLD: Final = 60.0
+"""Seconds to leave a model alone after a refusal that does not say how long: a whole window."""
 WITHIN: Final = 300.0
 """Seconds that an answer may take (vendor API reference: the server's own bound is not documented)."""
 
@@ -93,7 +95,7 @@ async def _completion(request: Mapping[str, object], asking: Asking) -> Completi
         try:
             return await context.ports.language_model.ask(request, within=WITHIN)
         except Throttled as throttled:
-            await context.ports.budget.exhausted(model, throttled.retry_after or 1.0)
+            await context.ports.budget.exhausted(model, throttled.retry_after or UNTOLD)
             raise
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from service.domain import happened
+from service.domain.callbacks import address
 from service.domain.errors import (
     Code,
     Gate,
@@ -157,7 +158,7 @@ async def _intended(hold: Hold, job: Job, pipeline: Pipeline, context: Context) 
     await context.ports.pins.pin(document_digest, to_json(pipeline))
     audio_url = job.uploaded.url if job.uploaded else job.recording.location
     public_url = context.terms.public_url
-    webhook_url = f"{public_url}/callbacks/{job.id}" if public_url else None
+    webhook_url = address(public_url, job.id) if public_url else None
     intent = Intent(at=context.now(), audio_url=audio_url, webhook_url=webhook_url)
     job = job.model_copy(update={"intent": intent, "transcript_pin": document_digest})
     await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))
