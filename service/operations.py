@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from service.adapters.drops.describe import describe, located
 from service.domain import targets
 from service.domain.errors import Problem, Refused
 from service.domain.job import Recording
@@ -13,6 +12,7 @@ from service.domain.targets import FileTarget, Target, TranscriptTarget, UrlTarg
 from service.stages.context import Context
 from service.stages.drop import Drop
 from service.stages.retry import retry
+from service.wiring import described
 
 
 class Operations:
@@ -51,17 +51,22 @@ async def recording(
     """
     match target:
         case FileTarget(path=path):
-            whole = located(base / path)
+            whole = _resolved(base / path)
             key = targets.file_key(
                 PurePosixPath(whole),
                 inbox=PurePosixPath(inbox) if inbox else None,
                 otherwise=PurePosixPath(relative_to or base),
             )
-            return await describe(whole, key, time.time, metadata)
+            return await described(whole, key, metadata)
         case UrlTarget():
             return targets.from_url(target, time.time(), metadata)
         case TranscriptTarget():
             return targets.from_transcript(target, time.time(), metadata)
+
+
+def _resolved(path: Path) -> Path:
+    # A link keeps its own name: it is what a pipeline matches.
+    return path.parent.resolve() / path.name
 
 
 def chosen_pipeline(pipelines: Pipelines, found: Recording, name: str | None) -> Pipeline:

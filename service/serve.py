@@ -21,14 +21,14 @@ from service.domain.pipeline import Pipelines
 from service.engine.errors import StoreTrouble
 from service.engine.row import RowId
 from service.engine.workers import Workers
-from service.listening import listening
-from service.metrics import Metrics, Scrapes
+from service.http.listening import listening
+from service.http.readiness import Check, Readiness
+from service.http.receiver import receiver
 from service.operations import Operations
-from service.ops import ops
+from service.ops.app import ops
+from service.ops.metrics import Metrics, Scrapes
 from service.ports import Ports
-from service.readiness import Check, Readiness
-from service.receiver import receiver
-from service.settings import Settings
+from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.drop import Drop
 from service.stages.step import step

@@ -3,26 +3,28 @@
 import random
 import time
 from asyncio import Semaphore
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.adapters.budget.process import ProcessBudget
+from service.adapters.drops.describe import describe
 from service.adapters.drops.folder import Folder
 from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.jobs.sqlite import SqliteStore, open_store
 from service.adapters.recordings.files import Files
 from service.adapters.results.folder import FolderResults
-from service.domain.job import STEPS
+from service.domain.job import STEPS, Recording
 from service.domain.pipeline import Pipelines
 from service.domain.places import FOLDER
 from service.domain.retry import Retry
 from service.domain.tally import Tally
 from service.ports import Drops, Ports
-from service.settings import Settings
+from service.settings.load import Settings
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
@@ -93,6 +95,11 @@ def drops(settings: Settings, store: Store, drop: Drop, tally: Tally) -> Drops:
         exclude=settings.own_places(),
         settle=settings.drops.settle,
     )
+
+
+async def described(path: Path, key: str, metadata: Mapping[str, str]) -> Recording:
+    """The file at `path` as the recording `key`; it is read whole. Raises RecordingMissing, RecordingReplaced."""
+    return await describe(path, key, time.time, metadata)
 
 
 def terms(settings: Settings) -> Terms:

@@ -13,7 +13,7 @@ import httpx2
 from service.domain.pipelines_file import load
 from service.engine.row import Row
 from service.serve import Addresses, running
-from service.settings import Settings
+from service.settings.load import Settings
 from service.wiring import opened_store
 from tests.standin import KEY, write_script
 
@@ -134,7 +134,7 @@ class Premises:
 async def eventually(true: Callable[[], bool], within: float = WITHIN) -> None:
     """Return as soon as it is true; fail when it never is."""
     async with asyncio.timeout(within):
-        while not true():  # noqa: ASYNC110 -- what is waited for happens in other processes and files
+        while not true():
             await asyncio.sleep(0.02)
 
 
@@ -147,5 +147,5 @@ def free_port() -> int:
 async def until(true: Callable[[], Awaitable[bool]], within: float = WITHIN) -> None:
     """As `eventually`, for what has to be asked."""
     async with asyncio.timeout(within):
-        while not await true():  # noqa: ASYNC110 -- see eventually
+        while not await true():
             await asyncio.sleep(0.05)

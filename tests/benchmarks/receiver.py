@@ -29,10 +29,10 @@ from service.adapters.jobs.sqlite import open_store
 from service.domain.job import STEPS, Status
 from service.domain.tokens import token
 from service.engine.row import Callback, Heard, Row, RowId
-from service.listening import listening
-from service.metrics import Metrics
-from service.readiness import Readiness
-from service.receiver import receiver
+from service.http.listening import listening
+from service.http.readiness import Readiness
+from service.http.receiver import receiver
+from service.ops.metrics import Metrics
 
 SECRET = "s" * 40
 ROWS = 200

@@ -22,7 +22,7 @@ SETTLE = 0.05
 
 async def until(happened: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not happened():  # noqa: ASYNC110  what is waited for tells nobody
+        while not happened():
             await asyncio.sleep(0.005)
 
 

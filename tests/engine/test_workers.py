@@ -100,7 +100,7 @@ def later(status: str = "new", after: float = 600.0, **fields: object) -> Save:
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what must come; the test's own timeout is the bound."""
     async with asyncio.timeout(20):
-        while not await true():  # noqa: ASYNC110  the store sets no event of ours
+        while not await true():
             await asyncio.sleep(0.005)
 
 

@@ -22,8 +22,8 @@ from service.domain.job import (
     Verdict,
 )
 from service.engine.row import Row, RowId
-from service.metrics import Metrics, Scrapes
-from service.ops import ops
+from service.ops.app import ops
+from service.ops.metrics import Metrics, Scrapes
 from service.ports import Count
 from tests.receiver.loopback import serving
 

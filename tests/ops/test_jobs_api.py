@@ -103,7 +103,7 @@ async def test_an_order_without_end_is_refused(private: Private) -> None:
 
 
 async def test_an_order_that_breaks_off_is_refused(private: Private, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.ops_jobs.BODY_WITHIN", 0.05)
+    monkeypatch.setattr("service.ops.jobs_api.BODY_WITHIN", 0.05)
     async with serving(private.app()) as port:
         assert (await sent(port, request("/api/jobs", b"", [("Content-Length", "9")], length=False))).status == 408
 

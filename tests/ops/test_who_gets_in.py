@@ -7,11 +7,11 @@ import httpx2
 import pytest
 from starlette.routing import Route
 
-from service.metrics import Scrapes
-from service.ops import _routes, content_policy
-from service.ops_guard import loopback
-from service.ops_jobs import JobsApi
-from service.ops_openapi import OPENAPI
+from service.ops.app import _routes, content_policy
+from service.ops.guard import loopback
+from service.ops.jobs_api import JobsApi
+from service.ops.metrics import Scrapes
+from service.ops.openapi import OPENAPI
 from tests.ops.conftest import NOW, Private
 from tests.receiver.loopback import Answer, request, sent, serving
 

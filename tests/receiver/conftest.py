@@ -9,9 +9,9 @@ from starlette.types import ASGIApp
 from service.domain.tally import CALLBACKS, LAST_CALLBACK
 from service.domain.tokens import token
 from service.engine.row import Callback, Heard, RowId
-from service.readiness import Readiness
-from service.receiver import receiver
-from service.receiver_table import Limits
+from service.http.readiness import Readiness
+from service.http.receiver import receiver
+from service.http.receiver_table import Limits
 from tests.receiver.loopback import Answer, request, sent, serving
 
 SECRETS = ("new-" + "n" * 32, "old-" + "o" * 32)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.listening import listening
+from service.http.listening import listening
 
 
 @contextlib.asynccontextmanager
@@ -37,7 +37,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[int]:
 
 async def until(holds: Callable[[], object]) -> None:
     """Waits for something that is bound to become true; the test's own timeout is the bound."""
-    while not holds():  # noqa: ASYNC110  # what is watched knows no event
+    while not holds():
         await asyncio.sleep(0.002)
 
 

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from service.bounded import Bounded
+from service.http.bounded import Bounded
 from tests.receiver.conftest import Public
 from tests.receiver.loopback import answered, request
 

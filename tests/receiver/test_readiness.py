@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.readiness import Readiness
+from service.http.readiness import Readiness
 from tests.receiver.conftest import Public
 from tests.receiver.loopback import request, sent
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.domain.tokens import token
 from service.engine.row import Callback, Heard, RowId
-from service.receiver_table import ANSWERS, OUR_TROUBLE, Result
+from service.http.receiver_table import ANSWERS, OUR_TROUBLE, Result
 from tests.receiver.conftest import SECRETS, TRANSCRIPT, Public
 from tests.receiver.loopback import answered, chunked, request, sent, serving
 

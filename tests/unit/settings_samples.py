@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import Problem, Refused
-from service.settings import GROUPS, Settings
-from service.settings_fields import Group
+from service.settings.fields import Group
+from service.settings.load import GROUPS, Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 SECRET = "s3cret-" * 6

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import GROUPS, VARIABLES
-from service.settings_groups import (
+from service.settings.groups import (
     Callbacks,
     Deployment,
     DropsPlace,
@@ -19,6 +18,7 @@ from service.settings_groups import (
     Vendor,
     Work,
 )
+from service.settings.load import GROUPS, VARIABLES
 from service.templates import starter
 from tests.unit.settings_samples import BASE, KEY, SECRET, load, problems
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from service.domain.errors import Refused
-from service.settings import Settings
+from service.settings.load import Settings
 from tests.unit.settings_samples import BASE, KEY, SECRET, SIGNED
 
 BROKEN: list[tuple[Mapping[str, str], str, str]] = [

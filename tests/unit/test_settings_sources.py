@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import Refused
-from service.settings import Settings
-from service.settings_groups import Callbacks, Deployment, Ops, Vendor
+from service.settings.groups import Callbacks, Deployment, Ops, Vendor
+from service.settings.load import Settings
 from tests.unit.settings_samples import BASE, KEY, SECRET, load, problems
 
 

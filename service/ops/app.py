@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service.metrics import MEDIA_TYPE, Scrapes
-from service.ops_guard import Guard
-from service.ops_jobs import JobsApi, Operations, answering
-from service.ops_openapi import OPENAPI
+from service.ops.guard import Guard
+from service.ops.jobs_api import JobsApi, Operations, answering
+from service.ops.metrics import MEDIA_TYPE, Scrapes
+from service.ops.openapi import OPENAPI
 from service.ports import Jobs
 
 
@@ -23,7 +23,7 @@ def ops(
     *, jobs: Jobs, operations: Operations, scrapes: Scrapes, token: str | None, now: Callable[[], float]
 ) -> ASGIApp:
     """The private listener's application. Without a `token` it answers only to loopback's own names."""
-    page = resources.files("service").joinpath("console.html").read_text(encoding="utf-8")
+    page = resources.files("service.ops").joinpath("console.html").read_text(encoding="utf-8")
     app = Starlette(routes=_routes(JobsApi(jobs, operations, now), scrapes, page))
     app.router.redirect_slashes = False
     headers = {

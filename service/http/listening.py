@@ -19,7 +19,7 @@ def listening(app: ASGIApp, *, connections: int = 2000, last_answers: int = 2) -
     return uvicorn.Config(
         app,
         # Where there is no httptools, h11 bounds the size of heads itself.
-        http="service.bounded:Bounded" if find_spec("httptools") else "h11",
+        http="service.http.bounded:Bounded" if find_spec("httptools") else "h11",
         ws="none",
         lifespan="off",
         log_config=None,

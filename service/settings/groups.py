@@ -7,11 +7,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import SecretStr
 
-from service import settings_values as values
 from service.domain.durations import DAY
 from service.domain.errors import Problem
-from service.settings_fields import ANCHORED, Group, reads, variable
-from service.settings_values import Folder, JsonLines, Sqlite
+from service.settings import values
+from service.settings.fields import ANCHORED, Group, reads, variable
+from service.settings.values import Folder, JsonLines, Sqlite
 
 HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {

@@ -17,15 +17,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.bodies import Body, Gone, TooLarge, TooSlow
 from service.domain import callbacks, happened
 from service.domain.callbacks import Malformed, Notice
 from service.domain.tally import CALLBACKS, LAST_CALLBACK, Tally
 from service.domain.tokens import HEADER, genuine
 from service.engine.errors import EngineError
 from service.engine.row import Callback, Heard, RowId
-from service.readiness import Readiness
-from service.receiver_table import ANSWERS, MISPLACED, OUR_TROUBLE, Limits, Result
+from service.http.bodies import Body, Gone, TooLarge, TooSlow
+from service.http.readiness import Readiness
+from service.http.receiver_table import ANSWERS, MISPLACED, OUR_TROUBLE, Limits, Result
 from service.telemetry import Sparing
 
 _TOKEN_HEADER: Final = HEADER.lower().encode()

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from service import settings_values as values
 from service.domain.errors import Problem
-from service.settings_values import Folder, JsonLines, Sqlite
+from service.settings import values
+from service.settings.values import Folder, JsonLines, Sqlite
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service import settings_values as values
 from service.domain.errors import Problem, Refused
-from service.settings_fields import Group, Variable
-from service.settings_groups import (
+from service.settings import values
+from service.settings.fields import Group, Variable
+from service.settings.groups import (
     Callbacks,
     Deployment,
     DropsPlace,
@@ -29,7 +29,7 @@ from service.settings_groups import (
     Vendor,
     Work,
 )
-from service.settings_source import Texts
+from service.settings.source import Texts
 
 GROUPS: Final[tuple[type[Group], ...]] = (
     Vendor,

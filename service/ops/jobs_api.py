@@ -11,13 +11,13 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.bodies import Body, Gone, TooLarge, TooSlow
 from service.domain import durations, happened
 from service.domain.errors import Permanent, Problem, Refused, Transient
 from service.domain.job import Status
 from service.domain.views import view
 from service.engine.errors import EngineError, IllegalStep, StoreTrouble
 from service.engine.row import RowId
+from service.http.bodies import Body, Gone, TooLarge, TooSlow
 from service.ports import Jobs
 
 BODY_AT_MOST: Final = 64 * 1024
