@@ -1,0 +1,74 @@
+"""How trouble is told: one sentence each on stderr, and an exit code."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from service.cli.screen import note
+from service.domain.errors import Permanent, Problem, Refused, Transient
+from service.engine.errors import EngineError, LeaseLost, StoreTrouble
+
+FAILED: Final = 1
+"""The exit code of whatever did not go through; wrong usage is typer's 2."""
+
+LEVEL: Final = "AFTERWORD_LOG_LEVEL"
+
+
+def complain(error: Exception) -> int:
+    """Tell of the error; the exit code that follows from it."""
+    for sentence in sentences(error):
+        note(f"error: {sentence}")
+    if not _foreseen(error) and os.environ.get(LEVEL, "").strip().lower() == "debug":
+        _detail(error)
+    return FAILED
+
+
+def warn(problems: Iterable[Problem]) -> None:
+    """Tell of what stops nothing."""
+    for problem in problems:
+        note(f"warning: {problem}")
+
+
+def refusal(place: str, what: str, cure: str) -> Refused:
+    """One problem, to be raised."""
+    return Refused([Problem(place=place, what=what, cure=cure)])
+
+
+def sentences(error: Exception) -> Sequence[str]:
+    """What a person should know of the error, and do about it; never its words unless they are ours."""
+    match error:
+        case Refused():
+            return [str(problem) for problem in error.problems]
+        case Transient():
+            return [f"{error.message}; try again later"]
+        case Permanent():
+            return [error.message]
+        case StoreTrouble():
+            return [
+                f"{error or 'the job store did not answer'}; see that AFTERWORD_JOBS names a sound file and its disk has room"
+            ]
+        case LeaseLost():
+            return ["somebody else is at that job; try again"]
+        case TimeoutError():
+            return ["it took too long; try again"]
+        case _:
+            kind = type(error).__name__
+            return [
+                f"something unexpected went wrong ({kind}); run it again with {LEVEL}=debug and report what it prints"
+            ]
+
+
+def _foreseen(error: Exception) -> bool:
+    return isinstance(error, (Refused, Transient, Permanent, EngineError, TimeoutError))
+
+
+def _detail(error: Exception) -> None:
+    """Where it happened, as the log tells of errors: types and places, never words."""
+    import structlog  # noqa: PLC0415  # costs every start what only this needs
+
+    from service import telemetry  # noqa: PLC0415
+    from service.domain import happened  # noqa: PLC0415
+
+    telemetry.configure("auto", "debug", sys.stderr)
+    structlog.get_logger().error(happened.OPERATION_FAILED, exc_info=error)

@@ -1,0 +1,58 @@
+"""`afterword init`: the files to start from."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from service.cli.complaints import refusal
+from service.cli.screen import note, out
+from service.domain.errors import Problem, Refused
+from service.templates import starter
+
+PIPELINES: Final = "pipelines.toml"
+DOTENV: Final = ".env"
+"""Beside the settings lies the key: nobody else may read the file."""
+
+NEXT: Final = (
+    "Next:",
+    f"  1. put your AssemblyAI key into {DOTENV} (ASSEMBLYAI_API_KEY=…)",
+    f"  2. write your prompts into {PIPELINES}",
+    "  3. afterword check      lists whatever is wrong or missing",
+    "  4. afterword serve      and drop recordings into ./inbox",
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("init")(init)
+
+
+def init(*, force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False) -> None:
+    """Write a commented pipelines.toml and .env into this folder."""
+    files = {Path(PIPELINES): (starter.pipelines(), 0o666), Path(DOTENV): (starter.env(), 0o600)}
+    standing = [path for path in files if os.path.lexists(path)]
+    if standing and not force:
+        cure = "move it away, or overwrite it with --force"
+        raise Refused([Problem(place=str(path), what="it is there already", cure=cure) for path in standing])
+    for path, (text, mode) in files.items():
+        try:
+            _write(path, text, mode)
+        except OSError as error:
+            raise refusal(str(path), f"it cannot be written ({error.strerror})", "mend that, or go elsewhere") from None
+        out(str(path))
+    for line in NEXT:
+        note(line)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Whole or not at all, and never readable by more than `mode` says. A link is replaced, not followed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor is no path
+            file.write(text)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

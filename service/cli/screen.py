@@ -1,0 +1,57 @@
+"""What commands print: results on stdout, everything else on stderr, nothing that could steer a terminal."""
+
+import json
+import sys
+from collections.abc import Sequence
+from unicodedata import east_asian_width
+
+GAP = "  "
+
+
+def out(line: str = "") -> None:
+    """A line of the result."""
+    sys.stdout.write(clean(line) + "\n")
+    sys.stdout.flush()
+
+
+def out_json(value: object) -> None:
+    """The result for machines: one JSON document."""
+    # File names need not be UTF-8: their odd bytes are lone surrogates, which ASCII escapes carry.
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.write((text if _utf8(text) else json.dumps(value, indent=2)) + "\n")
+    sys.stdout.flush()
+
+
+def note(line: str) -> None:
+    """Something to know beside the result."""
+    sys.stderr.write(clean(line) + "\n")
+    sys.stderr.flush()
+
+
+def clean(text: str) -> str:
+    """The text on one line, with escapes in place of what no terminal prints."""
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The rows as lines with aligned columns; the last one is as long as it is."""
+    rows = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(width(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        GAP.join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    return sum(2 if east_asian_width(each) in {"W", "F"} else 1 for each in text)
+
+
+def _utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,140 @@
+"""One recording as the screen shows it, and what it waits for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import ValidationError
+
+from service.cli.figures import when
+from service.domain.errors import Code, Gate
+from service.domain.job import Job, Status
+from service.domain.masking import told
+from service.engine.row import Row
+from service.ports import Closed
+
+DOING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Status.RECEIVED: "submitting",
+        Status.SUBMITTED: "transcribing",
+        Status.TRANSCRIBED: "asking prompts",
+        Status.DECIDED: "publishing",
+        Status.PUBLISHED: "published",
+        Status.FAILED: "failed",
+    }
+)
+STAGES: Final = (Status.RECEIVED, Status.SUBMITTED, Status.TRANSCRIBED, Status.DECIDED)
+"""What is done one after the other, by the status that a job has meanwhile."""
+
+CURES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Gate.TRANSCRIPTION: "mend ASSEMBLYAI_API_KEY and start the service again",
+        Gate.BALANCE: "top up the AssemblyAI account; the work goes on by itself",
+        Gate.GATEWAY: "see that the key and the account may use the LLM Gateway; the work goes on by itself",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where one recording is. `done` of the four STAGES are behind it; `more` is said beside `doing`."""
+
+    id: str
+    name: str
+    doing: str
+    more: str
+    done: int
+    ended: bool
+    failed: bool
+    since: float
+
+
+def standing(row: Row) -> Standing:
+    """What a row says of its recording."""
+    job = facts(row)
+    failed = row.status == Status.FAILED
+    done = STAGES.index(Status(row.status)) if row.status in STAGES else len(STAGES)
+    return Standing(
+        id=row.id,
+        name=job.recording.key if job else row.id,
+        doing=DOING.get(row.status, row.status),
+        more=_more(row, job),
+        done=done,
+        ended=row.ended,
+        failed=failed,
+        since=row.created_at,
+    )
+
+
+def facts(row: Row) -> Job | None:
+    """None for facts that a newer version wrote."""
+    try:
+        return Job.model_validate(row.facts)
+    except ValidationError:
+        return None
+
+
+def _more(row: Row, job: Job | None) -> str:
+    if job is None:
+        return "written by a newer version"
+    if job.verdict is not None and row.ended:
+        error = job.verdict.error
+        return told(f"{error.code}: {error.message}") if error else job.verdict.skipped or job.verdict.outcome
+    if row.parked:
+        return f"waits for the account ({row.parked})"
+    if job.trouble is not None:
+        return told(f"trying again: {job.trouble.last}")
+    return f"run {job.run}" if job.run > 1 else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """What a job waits for, until when at the latest (epoch seconds), and what sends it on, if anything need be done."""
+
+    what: str
+    until: float | None
+    send_on: str | None
+
+
+def waits(row: Row, closed: Sequence[Closed], now: float) -> Waits:
+    """Why nothing happens with a row at the moment."""
+    job = facts(row)
+    if job is None:
+        return Waits(what="a service of the version that wrote it", until=None, send_on="upgrade this one")
+    if row.ended:
+        return _ended(row, job)
+    gate = next((each for each in closed if each.gate == row.parked), None)
+    if gate is not None:
+        what = f"the account's trouble, since {when(gate.since, now)}: {told(gate.reason)}"
+        return Waits(what=what, until=gate.next_probe_at, send_on=CURES.get(gate.gate))
+    if row.lease_until > now:
+        return Waits(what=f"nothing: a worker is at it ({DOING[row.status]})", until=row.lease_until, send_on=None)
+    due = max(row.due_at or now, row.claimable_at)
+    if due <= now:
+        return Waits(what="a worker", until=None, send_on="`afterword serve`, if no service is running")
+    return Waits(what=_reason(row, job), until=due, send_on=None)
+
+
+def _reason(row: Row, job: Job) -> str:
+    if job.trouble is not None:
+        return told(f"the next try, after {job.trouble.attempts} that failed: {job.trouble.last}")
+    if row.claims > 1:
+        return f"its turn again, after {row.claims} workers came no further with it"
+    match row.status:
+        case Status.SUBMITTED:
+            return "AssemblyAI's callback; without one the service asks by itself"
+        case Status.TRANSCRIBED:
+            return "an allowance of the LLM Gateway, or the next try of a prompt"
+        case _:
+            return "its due time"
+
+
+def _ended(row: Row, job: Job) -> Waits:
+    if row.status != Status.FAILED:
+        return Waits(what="nothing", until=None, send_on=None)
+    code = job.verdict.error.code if job.verdict and job.verdict.error else None
+    command = f"afterword jobs retry {row.id}"
+    if code is Code.SUBMISSION_IN_DOUBT:
+        command += " (see first in AssemblyAI's dashboard that it was not transcribed: it would be paid again)"
+    return Waits(what="a person: it has failed", until=None, send_on=command)
