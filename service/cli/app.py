@@ -78,7 +78,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  # called by position
 
 def _options(
     *,
-    version: Annotated[  # noqa: ARG001  # its callback has done it
+    version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from service.cli.screen import note
 from service.domain.errors import Permanent, Problem, Refused, Transient
-from service.engine.errors import EngineError, LeaseLost, StoreTrouble
+from service.engine.errors import EngineError, StoreTrouble
 
 FAILED: Final = 1
 """The exit code of whatever did not go through; wrong usage is typer's 2."""
@@ -37,26 +37,27 @@ def refusal(place: str, what: str, cure: str) -> Refused:
 
 def sentences(error: Exception) -> Sequence[str]:
     """What a person should know of the error, and do about it; never its words unless they are ours."""
+    return [str(problem) for problem in error.problems] if isinstance(error, Refused) else [_sentence(error)]
+
+
+def _sentence(error: Exception) -> str:
     match error:
-        case Refused():
-            return [str(problem) for problem in error.problems]
         case Transient():
-            return [f"{error.message}; try again later"]
+            said = f"{error.message}; try again later"
         case Permanent():
-            return [error.message]
+            said = error.message
         case StoreTrouble():
-            return [
-                f"{error or 'the job store did not answer'}; see that AFTERWORD_JOBS names a sound file and its disk has room"
-            ]
-        case LeaseLost():
-            return ["somebody else is at that job; try again"]
+            said = f"{error}; see that AFTERWORD_JOBS names a sound file on a disk with room, then try again"
+        case EngineError():
+            said = "somebody else is at that job; try again"
         case TimeoutError():
-            return ["it took too long; try again"]
+            said = "it took too long; try again"
         case _:
             kind = type(error).__name__
-            return [
-                f"something unexpected went wrong ({kind}); run it again with {LEVEL}=debug and report what it prints"
-            ]
+            said = (
+                f"something unexpected went wrong ({kind}); set {LEVEL}=debug, run it again and report what it prints"
+            )
+    return said
 
 
 def _foreseen(error: Exception) -> bool:

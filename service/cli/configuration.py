@@ -11,8 +11,11 @@ from service import telemetry
 from service.cli.complaints import refusal, warn
 from service.domain import pipelines_file
 from service.domain.pipeline import Pipelines
+from service.domain.tally import NoTally
 from service.settings.fields import Group
-from service.settings.load import Settings
+from service.settings.load import GROUPS, Settings
+from service.stages.context import Context
+from service.wiring import opened_store, wired
 
 DOTENV: Final = Path(".env")
 

@@ -5,6 +5,7 @@ import os
 import sys
 
 import typer
+from uvicorn import Config
 
 from service import telemetry
 from service.cli.complaints import warn
@@ -14,13 +15,8 @@ from service.domain import pipelines_file
 from service.domain.errors import Problem, Refused
 from service.serve import Addresses
 from service.serve import serve as run
-from service.settings import GROUPS, Settings
-from service.settings_groups import PipelinesPlace
-
-try:
-    from uvloop import new_event_loop
-except ImportError:
-    from asyncio import new_event_loop
+from service.settings.groups import PipelinesPlace
+from service.settings.load import GROUPS, Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +31,7 @@ def serve() -> None:
     settings, loaded = _configured()
     telemetry.configure(settings.deployment.log_format, settings.deployment.log_level, sys.stderr)
     warn([*settings.warnings, *loaded.warnings])
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=Config("").get_loop_factory()) as runner:
         runner.run(run(settings, loaded.pipelines, _started if sys.stderr.isatty() else lambda _: None))
 
 

@@ -90,7 +90,7 @@ def _more(row: Row, job: Job | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """What a job waits for, until when at the latest (epoch seconds), and what sends it on, if anything need be done."""
+    """What a job waits for, until when at the latest (epoch seconds), and what sends it on, if that takes a person."""
 
     what: str
     until: float | None
