@@ -63,7 +63,7 @@ async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: T
             transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key),
             language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
             budget=budget,
-            recordings=Files(),
+            recordings=Files(time.time),
             results=FolderResults(settings.results.place.path),
             events=JsonlEvents(settings.events.place.path),
         )

@@ -123,11 +123,11 @@ class RecordingMissing(Permanent):
 
 
 class RecordingReplaced(Permanent):
-    """What is there now is not the recording that was announced. `grown`: it was announced before it was whole."""
+    """What is there now is not the recording that was announced. `unfinished`: it is still being written."""
 
-    def __init__(self, message: str, *, grown: bool = False) -> None:
+    def __init__(self, message: str, *, unfinished: bool = False) -> None:
         super().__init__(Code.RECORDING_REPLACED, message)
-        self.grown = grown
+        self.unfinished = unfinished
 
 
 class TranscriptMissing(Permanent):

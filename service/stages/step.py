@@ -49,8 +49,8 @@ async def step(hold: Hold, context: Context) -> Save:
         try:
             return await STAGES[status](hold, _job(hold), context)
         except RecordingReplaced as replaced:
-            if replaced.grown:
-                await _withdrawn(hold, context)
+            if replaced.unfinished:
+                await _withdrawn(hold)
             return _failed(hold, replaced, context)
         except Parked as parked:
             return _parked(hold, parked, context)
@@ -107,8 +107,8 @@ def _again(hold: Hold, error: Transient, context: Context) -> Save:
             assert_never(decision)
 
 
-async def _withdrawn(hold: Hold, context: Context) -> None:
+async def _withdrawn(hold: Hold) -> None:
     """The file was announced before it was whole: take the job back, the watcher will announce what it became."""
     structlog.get_logger().warning(happened.DROP_WITHDRAWN, key=_job(hold).recording.key)
-    await context.ports.table.withdraw(hold.row.id, hold.row.token)
+    await hold.withdraw()
     raise LeaseLost

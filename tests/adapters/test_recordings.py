@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import threading
+import time
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def remove(recording: Recording) -> None:
 
 
 async def read(recording: Recording) -> list[bytes]:
-    async with Files().open(recording) as sound:
+    async with Files(time.time).open(recording) as sound:
         assert sound.size == recording.size
         return [chunk async for chunk in sound.chunks()]
 
@@ -135,7 +136,7 @@ async def test_a_change_while_it_is_read_is_noticed(change: str, tmp_path: Path)
     recording = await dropped(tmp_path / "one.mp3")
     path = Path(recording.location)
     total = 0
-    async with Files().open(recording) as sound:
+    async with Files(time.time).open(recording) as sound:
         with pytest.raises(RecordingReplaced, match="changed while it was read"):  # noqa: PT012
             async for chunk in sound.chunks():
                 total += len(chunk)
@@ -150,7 +151,7 @@ async def test_a_change_while_it_is_read_is_noticed(change: str, tmp_path: Path)
 
 async def test_a_disk_that_fails_while_it_is_read_is_told(tmp_path: Path) -> None:
     recording = await dropped(tmp_path / "one.mp3")
-    async with Files().open(recording) as sound:
+    async with Files(time.time).open(recording) as sound:
 
         class Failing:
             def read(self, size: int) -> bytes:
@@ -180,7 +181,7 @@ async def test_a_cancelled_read_is_over_before_the_file_is_closed(
             order.append("closed")
             super().close()
 
-    monkeypatch.setattr(files, "_open", lambda _: BufferedReader(Slow(recording.location)))
+    monkeypatch.setattr(files, "_open", lambda *_: BufferedReader(Slow(recording.location)))
     reader = asyncio.create_task(read(recording))
     async with asyncio.timeout(10):
         await asyncio.to_thread(reading.wait, 5)

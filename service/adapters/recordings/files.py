@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -17,16 +17,23 @@ from service.domain.job import Recording
 PIECE: Final = 1024 * 1024
 """Bytes read at once."""
 
+STILL_WRITING: Final = 10.0
+"""Seconds since its last change for which a file of another size is taken for one that is not complete yet."""
+
 CURE: Final = "put it back as it was and retry the job"
 
 
 class Files:
     """ports.Recordings for files. Links are followed; anything but a regular file is never opened."""
 
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives epoch seconds: a file changed just now is taken for one that is still being written."""
+        self._clock = clock
+
     @asynccontextmanager
     async def open(self, recording: Recording) -> AsyncIterator["OpenFile"]:
         """Raises RecordingMissing; RecordingReplaced when the size is not the announced one."""
-        file = await to_thread.run_sync(_open, recording)
+        file = await to_thread.run_sync(_open, recording, self._clock)
         try:
             yield OpenFile(file, recording)
         finally:
@@ -63,7 +70,7 @@ class OpenFile:
             yield piece
         after = os.fstat(self._file.fileno())
         if read != self.size or after.st_mtime_ns != self._before.st_mtime_ns:
-            raise RecordingReplaced(f"{self._recording.location} changed while it was read")
+            raise RecordingReplaced(f"{self._recording.location} changed while it was read", unfinished=True)
         if self._recording.digest not in {None, content.hexdigest()}:
             raise RecordingReplaced(f"{self._recording.location} is no longer the recording that was dropped")
 
@@ -74,7 +81,7 @@ class OpenFile:
             raise _missing(self._recording, error.strerror) from error
 
 
-def _open(recording: Recording) -> BinaryIO:
+def _open(recording: Recording, clock: Callable[[], float]) -> BinaryIO:
     path = Path(recording.location)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -84,10 +91,12 @@ def _open(recording: Recording) -> BinaryIO:
     except OSError as error:
         raise _missing(recording, error.strerror) from error
     file = open(descriptor, "rb", PIECE)  # noqa: PTH123, SIM115  a descriptor is no path, and the caller closes it
-    size = os.fstat(descriptor).st_size
-    if size != recording.size:
+    now_there = os.fstat(descriptor)
+    if now_there.st_size != recording.size:
         file.close()
-        raise RecordingReplaced(f"{path} has {size} bytes, but {recording.size} were dropped")
+        words = f"{path} has {now_there.st_size} bytes, but {recording.size} were dropped"
+        unfinished = now_there.st_size > (recording.size or 0) or clock() - now_there.st_mtime < STILL_WRITING
+        raise RecordingReplaced(words, unfinished=unfinished)
     return file
 
 
