@@ -1,0 +1,102 @@
+"""`afterword submit`: recordings by name."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli import backfill
+from service.cli.complaints import FAILED, refusal
+from service.cli.configuration import context_for, pipelines_for, settings_for
+from service.cli.figures import count
+from service.cli.screen import note, out, out_json
+from service.cli.submission import Order, Submitted, concluded, intake, read, submitted, unlooked
+from service.domain import targets
+from service.domain.targets import Target
+from service.settings.groups import DropsPlace, EventsPlace, JobStore, PipelinesPlace, ResultsPlace
+
+Named = Annotated[
+    list[str], typer.Argument(metavar="TARGET...", show_default=False, help="A path, https://… or transcript:ID.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("submit")(submit)
+
+
+def submit(
+    target: Named,
+    *,
+    pipeline: Annotated[str | None, typer.Option(metavar="NAME", help="Take this pipeline, matched or not.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="K=V", help="source.metadata.K for prompts.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make another job of a known recording.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until all have ended; 1 if one failed.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Targets are folders: all in them.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --recursive.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """Hand over recordings: files, URLs, existing transcripts, or with --recursive whole folders.
+
+    A recording that is known already is not made a second job of: its job is told, unless --again is given.
+    """
+    named = targets.parse(target)
+    settings = settings_for(JobStore, PipelinesPlace, DropsPlace, ResultsPlace, EventsPlace)
+    order = Order(
+        settings=settings,
+        pipelines=pipelines_for(settings),
+        pipeline=pipeline,
+        metadata=targets.metadata(metadata or ()),
+        again=secrets.token_hex(16) if again else None,
+        dry_run=dry_run,
+        wait=wait,
+        json=json,
+        base=Path.cwd().resolve(),
+    )
+    if pipeline is not None and order.pipelines.get(pipeline) is None:
+        known = ", ".join(each.name for each in order.pipelines.pipelines)
+        raise refusal(f"--pipeline {pipeline}", "there is no such pipeline", f"choose one of {known}")
+    raise typer.Exit(_folders(named, order, yes=yes) if recursive else asyncio.run(_each(named, order)))
+
+
+async def _each(named: Sequence[Target], order: Order) -> int:
+    """All of them or, if one cannot be meant, none."""
+    found = await read(named, order)
+    if order.dry_run and not order.settings.jobs.place.path.exists():
+        return await concluded([unlooked(each, order) for each in found], order, None)
+    async with context_for(order.settings, order.pipelines) as context:
+        drop = intake(context)
+        return await concluded([await submitted(each, order, context, drop) for each in found], order, context)
+
+
+def _folders(named: Sequence[Target], order: Order, *, yes: bool) -> int:
+    places = backfill.folders(named, order)
+    survey = backfill.survey(places, order)
+    if order.dry_run:
+        if order.json:
+            out_json({"dry_run": True} | survey.view())
+        else:
+            for line in survey.lines():
+                out(line)
+            note(f"nothing was handed over; {count(survey.unmatched, 'file')} would be left alone")
+        return 0
+    if not backfill.agreed(survey, yes=yes):
+        note("nothing was handed over")
+        return FAILED
+    return asyncio.run(_handed_over(places, order, survey.recordings))
+
+
+async def _handed_over(places: Sequence[Path], order: Order, total: int) -> int:
+    async with context_for(order.settings, order.pipelines) as context:
+        done, complete = await backfill.handed_over(places, order, context, intake(context), total)
+        note(_summary(done))
+        code = await concluded(done, order, context)
+        return code if complete else FAILED
+
+
+def _summary(done: Sequence[Submitted]) -> str:
+    new = sum(each.new for each in done)
+    return f"{count(new, 'new job')}, {len(done) - new:,} known already"
