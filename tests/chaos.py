@@ -97,9 +97,8 @@ def rampage(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Outcome:
                 process.wait()
             time.sleep(4 * ANSWER_SECONDS)
             in_flight += max(0, totals(url)["asks_billed"] - len(premises.files("answers/*.json")) - before)
-            tell(
-                f"kill {kill + 1}: {len(premises.events())} of {dropped} told, {in_flight} answers were in flight so far"
-            )
+            told = len(premises.events())
+            tell(f"kill {kill + 1}: {told} of {dropped} told, {in_flight} answers were in flight so far")
         lost = _answers_lost(url)
         clear_faults(url)
         return _audit(plan, premises, in_flight, lost)
@@ -160,7 +159,11 @@ def served(premises: Premises) -> Iterator["subprocess.Popen[bytes]"]:
 
 def _wait(premises: Premises, plan: Plan, process: "subprocess.Popen[bytes]") -> None:
     ends = time.monotonic() + plan.within
-    while len(premises.events()) < plan.recordings and time.monotonic() < ends and process.poll() is None:
+    while (
+        len({event["id"] for event in premises.events()}) < plan.recordings
+        and time.monotonic() < ends
+        and process.poll() is None
+    ):
         time.sleep(0.2)
 
 
