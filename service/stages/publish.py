@@ -27,7 +27,7 @@ async def publish(hold: Hold, job: Job, context: Context) -> Save:
     """
     pipeline = await context.pipeline_of(job)
     if not job.told:
-        await _tell(job, pipeline, context)
+        await _tell(hold, job, pipeline, context)
         job = job.model_copy(update={"told": True})
     if job.transcript and job.transcript.ours and pipeline and not pipeline.outputs.keep_transcript:
         await hold.save(save(job, Status.DECIDED, context.now(), keep_lease=True))
@@ -37,7 +37,7 @@ async def publish(hold: Hold, job: Job, context: Context) -> Save:
     return save(entered(job, ended, context.now()), ended, None)
 
 
-async def _tell(job: Job, pipeline: Pipeline | None, context: Context) -> None:
+async def _tell(hold: Hold, job: Job, pipeline: Pipeline | None, context: Context) -> None:
     """The event is made from the stored bytes, read back, so that whoever repeats this sends the very same."""
     key = context.place(job).result(job.run)
     results = context.ports.results
@@ -47,6 +47,8 @@ async def _tell(job: Job, pipeline: Pipeline | None, context: Context) -> None:
         body = await results.get(key)
         assert body is not None
     told = await event_of(body, key, context)
+    # Whoever was frozen until another took over finds it out here, and does not tell a second time.
+    await hold.renew()
     await context.ports.events.publish(told.body, told.attributes, told.group, told.id)
     context.tally.count(EVENTS_PUBLISHED, type=str(told.attributes["type"]))
     structlog.get_logger().info(happened.JOB_PUBLISHED, event_id=told.id, outcome=told.attributes["outcome"])

@@ -1,0 +1,153 @@
+"""A worker that is frozen past its lease and woken after another took over: it must not save, tell or pay any more."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.longrun.processes import Process, audit, beside, calls, eventually, rows
+from tests.premises import Premises
+from tests.standin import ledger, set_faults
+
+LEASE = 3.0
+TRIES = 8
+
+
+@pytest.fixture
+def shared(tmp_path: Path, standin: str) -> Premises:
+    return Premises(tmp_path, standin, AFTERWORD_LEASE=str(LEASE))
+
+
+@dataclass(frozen=True)
+class Store:
+    """The job store as another process may hold it: nobody writes while `locked`."""
+
+    connection: sqlite3.Connection
+
+    def lock(self) -> None:
+        while True:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                continue
+            return
+
+    def release(self) -> None:
+        self.connection.execute("COMMIT")
+
+    def lock_once(self, true: Callable[[str, dict[str, object]], bool], within: float = 20.0) -> None:
+        """Lock it between two writes of the service, as soon as the newest row is as wanted.
+
+        The service leaves the file free for a millisecond after each commit, and that is long for a loop that does
+        nothing but wait for it.
+        """
+        ends = time.monotonic() + within
+        while time.monotonic() < ends:
+            self.lock()
+            newest = self.connection.execute(
+                "SELECT status, facts FROM job ORDER BY created_at DESC LIMIT 1"
+            ).fetchone()
+            if newest is not None and true(newest[0], json.loads(newest[1])):
+                return
+            self.release()
+        raise AssertionError("the row never came to be as wanted")
+
+
+@pytest.fixture
+def store(shared: Premises) -> Iterator[Callable[[], Store]]:
+    opened: list[sqlite3.Connection] = []
+
+    def open_it() -> Store:
+        opened.append(sqlite3.connect(shared.folder / "jobs.db", isolation_level=None, timeout=0.0))
+        return Store(opened[-1])
+
+    yield open_it
+    for connection in opened:
+        connection.close()
+
+
+def taken_over(shared: Premises, frozen: Process, other: Process, events: int = 1) -> None:
+    """The other process finishes what the frozen one had; then that one wakes, and has had time to do harm."""
+    eventually(lambda: len(shared.events()) >= events)
+    eventually(lambda: all(row.ended for row in rows(shared).values()))
+    before = {key: (row.token, row.updated_at, row.facts) for key, row in rows(shared).items()}
+    told, paid = (shared.folder / "events.jsonl").read_bytes(), ledger(shared.standin)
+    frozen.thaw()
+    eventually(lambda: frozen.lines("job.lease_lost"))
+    # Still of use: it is stopped in the ordinary way, and whatever it had in hand has come to its end by then.
+    assert frozen.stop()[0] == 0
+    assert {key: (row.token, row.updated_at, row.facts) for key, row in rows(shared).items()} == before
+    assert (shared.folder / "events.jsonl").read_bytes() == told
+    after = ledger(shared.standin)
+    assert (after["submissions"], after["asks"]) == (paid["submissions"], paid["asks"])
+
+
+def test_frozen_while_uploading(shared: Premises) -> None:
+    set_faults(shared.standin, {"on": "upload", "do": "slow", "seconds": 1.0, "times": 1})
+    with Process(shared, "first") as first:
+        shared.drop("one.wav", "Hold on, please.")
+        eventually(lambda: calls(shared.standin, "upload") == 1)
+        first.freeze()
+        with Process(shared, "second", **beside(shared)) as second:
+            taken_over(shared, first, second)
+    assert len(audit(shared, 1)["uploads"]) == 2
+
+
+def test_frozen_between_the_intent_and_the_submission(shared: Premises, store: Callable[[], Store]) -> None:
+    with Process(shared, "first") as first:
+        held = store()
+        for number in range(TRIES):
+            shared.drop(f"{number}.wav", f"Number {number} is about to be submitted.")
+            held.lock_once(lambda status, facts: bool(facts.get("intent")) or status == "published")
+            time.sleep(0.05)
+            if calls(shared.standin, "submit") == number:
+                break
+            held.release()
+            eventually(lambda: len(shared.events()) == number + 1)  # noqa: B023
+        else:
+            pytest.skip("this machine never let us in between")
+        first.freeze()
+        held.release()
+        with Process(shared, "second", **beside(shared)) as second:
+            taken_over(shared, first, second, number + 1)
+    audit(shared, number + 1)
+
+
+def test_frozen_between_two_answers(shared: Premises) -> None:
+    set_faults(
+        shared.standin,
+        {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2},
+        {"on": "ask", "do": "slow", "seconds": 4.0, "match": {"contains": "what is next"}, "times": 1},
+    )
+    with Process(shared, "first") as first:
+        shared.drop("one.wav", "Two questions are out.")
+        eventually(lambda: calls(shared.standin, "ask") == 2)
+        first.freeze()
+        with Process(shared, "second", **beside(shared)) as second:
+            # The other one is at the last prompt: whoever woke now without looking at the lease would ask it too.
+            eventually(lambda: calls(shared.standin, "ask") == 5)
+            first.thaw()
+            eventually(lambda: first.lines("job.lease_lost"))
+            assert len(first.lines("answer.stored")) == 0
+            eventually(shared.events)
+            assert calls(shared.standin, "ask") == 5
+            assert first.stop()[0] == second.stop()[0] == 0
+    audit(shared, 1, asked_again=2)
+
+
+def test_frozen_between_the_verdict_and_the_event(shared: Premises, store: Callable[[], Store]) -> None:
+    with Process(shared, "first") as first:
+        held = store()
+        shared.drop("one.wav", "All is said, nothing told.")
+        held.lock_once(lambda status, _: status == "decided")
+        time.sleep(0.2)
+        first.freeze()
+        held.release()
+        assert shared.events() == [], "the event was told on a lease that was not renewed"
+        with Process(shared, "second", **beside(shared)) as second:
+            taken_over(shared, first, second)
+    audit(shared, 1)
