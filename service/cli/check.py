@@ -1,0 +1,179 @@
+"""`afterword check`: everything that is wrong, in one list."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from service.cli.complaints import FAILED, warn
+from service.cli.configuration import DOTENV
+from service.cli.figures import count, size
+from service.cli.inbox import Inbox, waiting_in
+from service.cli.probes import probe
+from service.cli.screen import note, out, out_json
+from service.domain import pipelines_file
+from service.domain.errors import Problem, Refused
+from service.domain.pipeline import Pipeline, Pipelines
+from service.settings.fields import Group
+from service.settings.groups import DropsPlace, PipelinesPlace, ResultsPlace
+from service.settings.load import GROUPS, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What of settings and pipelines file is right, and everything that is not. `pipelines` None: unreadable."""
+
+    settings: Settings
+    pipelines: Pipelines | None
+    problems: Sequence[Problem]
+    warnings: Sequence[Problem]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check")(check)
+
+
+def check(
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Only read settings and pipelines; try nothing.")] = False,
+    match: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="Also tell which pipeline takes this key; may be repeated."),
+    ] = None,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="More keys for --match.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """List every problem of the settings and the pipelines file, then try what the service will need.
+
+    Exits 1 if there is any problem.
+    """
+    if keys and not match:
+        raise typer.BadParameter("keys go with --match")
+    reading = read(os.environ)
+    problems, warnings = list(reading.problems), list(reading.warnings)
+    inbox = None
+    if not offline:
+        tried = asyncio.run(probe(reading.settings))
+        problems += [each for each in tried.problems if each not in problems]
+        warnings += tried.warnings
+        inbox = asyncio.run(waiting_in(reading.settings, reading.pipelines))
+    matches = [_matched(key, reading.pipelines) for key in (*(match or ()), *(keys or ()))]
+    if json:
+        _as_json(problems, warnings, matches, inbox)
+    else:
+        _as_lines(problems, warnings, matches, inbox)
+    raise typer.Exit(FAILED if problems else 0)
+
+
+def read(environ: Mapping[str, str]) -> Reading:
+    """Everything that is wrong at once, the pipelines file even when the settings are bad."""
+    problems: list[Problem] = []
+    try:
+        settings = Settings.load(environ, DOTENV, GROUPS)
+    except Refused as refused:
+        problems += refused.problems
+        settings = _what_is_right(environ)
+    warnings = list(settings.warnings)
+    pipelines = None
+    if PipelinesPlace in settings.groups:
+        try:
+            loaded = pipelines_file.load(settings.pipelines.path)
+        except Refused as refused:
+            problems += refused.problems
+        else:
+            pipelines = loaded.pipelines
+            warnings += loaded.warnings
+            problems += _engulfed(settings, pipelines)
+    return Reading(settings=settings, pipelines=pipelines, problems=problems, warnings=warnings)
+
+
+def _what_is_right(environ: Mapping[str, str]) -> Settings:
+    """The groups that can be had one by one."""
+    groups: dict[type[Group], Group] = {}
+    warnings: dict[Problem, None] = {}
+    for kind in GROUPS:
+        try:
+            alone = Settings.load(environ, DOTENV, [kind])
+        except Refused:
+            continue
+        groups |= alone.groups
+        warnings |= dict.fromkeys(alone.warnings)
+    return Settings(groups=groups, warnings=tuple(warnings))
+
+
+def _engulfed(settings: Settings, pipelines: Pipelines) -> Sequence[Problem]:
+    if not {DropsPlace, ResultsPlace} <= settings.groups.keys():
+        return []
+    return [
+        Problem(
+            place="AFTERWORD_RESULTS",
+            what=f"the results of pipeline {each.name} would fall among the recordings in AFTERWORD_DROPS",
+            cure="name a results folder that the recordings do not lie in, or another pipeline name",
+        )
+        for each in pipelines.pipelines
+        if settings.engulfs_drops(each.name)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    key: str
+    pipeline: str | None
+    pattern: str | None
+
+
+def _matched(key: str, pipelines: Pipelines | None) -> Match:
+    """A key may also be written `s3://bucket/key`, for patterns that name a bucket."""
+    bare = key.split("/", 3)[3] if key.startswith("s3://") and key.count("/") > 2 else key  # noqa: PLR2004
+    found = pipelines.match(bare, key) if pipelines else None
+    pattern = None if found is None else _pattern(found, bare, key)
+    return Match(key=key, pipeline=found.name if found else None, pattern=pattern)
+
+
+def _pattern(pipeline: Pipeline, key: str, uri: str) -> str | None:
+    alone = (pipeline.model_copy(update={"match": (pattern,)}) for pattern in pipeline.match)
+    return next((each.match[0] for each in alone if Pipelines(pipelines=(each,)).match(key, uri)), None)
+
+
+def _as_lines(
+    problems: Sequence[Problem], warnings: Sequence[Problem], matches: Sequence[Match], inbox: Inbox | None
+) -> None:
+    for problem in problems:
+        out(f"problem: {problem}")
+    for each in matches:
+        taken = f"pipeline {each.pipeline} takes it, by `{each.pattern}`" if each.pipeline else "no pipeline takes it"
+        out(f"match: {each.key}: {taken}")
+    warn(warnings)
+    if inbox is not None and inbox.recordings:
+        note(f"note: {_bill(inbox)}")
+    out(f"{count(len(problems), 'problem')}" if problems else "no problems")
+
+
+def _bill(inbox: Inbox) -> str:
+    at_most = "at most " if inbox.at_most else ""
+    waits = "waits" if inbox.recordings == 1 else "wait"
+    what = f"{at_most}{count(inbox.recordings, 'recording')} ({size(inbox.bytes)}) {waits} in {inbox.folder}"
+    return f"{what}, unknown to the job store: the first start bills them all"
+
+
+def _as_json(
+    problems: Sequence[Problem], warnings: Sequence[Problem], matches: Sequence[Match], inbox: Inbox | None
+) -> None:
+    waiting = None
+    if inbox is not None:
+        waiting = {"folder": str(inbox.folder), "recordings": inbox.recordings, "bytes": inbox.bytes}
+    out_json(
+        {
+            "problems": [_view(each) for each in problems],
+            "warnings": [_view(each) for each in warnings],
+            "matches": [{"key": each.key, "pipeline": each.pipeline, "pattern": each.pattern} for each in matches],
+            "waiting": waiting,
+        }
+    )
+
+
+def _view(problem: Problem) -> Mapping[str, str]:
+    return {"place": problem.place, "what": problem.what, "cure": problem.cure}

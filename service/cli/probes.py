@@ -1,0 +1,176 @@
+"""Trying each thing that the service will need; nothing that is tried leaves a trace."""
+
+import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx2
+from anyio import to_thread
+
+from service.adapters.assemblyai.client import open_client
+from service.adapters.assemblyai.transcripts import Transcripts
+from service.adapters.jobs.sqlite_schema import wal_reset_bug
+from service.cli.configuration import context_for
+from service.domain.errors import AccountTrouble, Problem, Refused, ServiceError
+from service.domain.pipeline import Pipelines
+from service.engine.errors import StoreTrouble
+from service.settings.groups import Callbacks, DropsPlace, EventsPlace, JobStore, ResultsPlace, Vendor
+from service.settings.load import Settings
+
+WITHIN: Final = 10.0
+REFUSED: Final = 400
+
+
+@dataclass(kw_only=True)
+class Tried:
+    """What did not work, and what is doubtful."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def bad(self, place: str, what: str, cure: str) -> None:
+        self.problems.append(Problem(place=place, what=what, cure=cure))
+
+    def doubt(self, place: str, what: str, cure: str) -> None:
+        self.warnings.append(Problem(place=place, what=what, cure=cure))
+
+
+async def probe(settings: Settings) -> Tried:
+    """Try what the settings at hand name; a missing group is passed over."""
+    tried, groups = Tried(), settings.groups
+    if JobStore in groups:
+        await _store(settings, tried)
+    if ResultsPlace in groups:
+        await to_thread.run_sync(_results, settings.results.place.path, tried)
+    if EventsPlace in groups:
+        await to_thread.run_sync(_events, settings.events.place.path, tried)
+    if DropsPlace in groups:
+        await to_thread.run_sync(_drops, settings.drops.place.path, tried)
+    async with open_client() as client:
+        if Vendor in groups:
+            await _key(settings, client, tried)
+            await _gateway(settings, client, tried)
+        if Callbacks in groups and settings.callbacks.public_url:
+            await _public(settings.callbacks.public_url, client, tried)
+    return tried
+
+
+async def _store(settings: Settings, tried: Tried) -> None:
+    place, path = "AFTERWORD_JOBS", settings.jobs.place.path
+    if wal_reset_bug(_sqlite()):
+        what = f"SQLite {sqlite3.sqlite_version} may corrupt a store that several processes write (its WAL-reset bug)"
+        tried.doubt(place, what, "use 3.44.6, 3.50.7, 3.51.3 or newer, or keep other processes from the store")
+    if not path.exists():
+        # The service makes the file and not its folder.
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            tried.bad(place, f"its folder {path.parent} is not there or not writable", "make it, or name another file")
+        return
+    try:
+        async with context_for(settings, Pipelines(pipelines=())) as context:
+            await context.ports.jobs.counts()
+    except StoreTrouble as trouble:
+        tried.bad(place, str(trouble), "mend the file and its permissions, or name another one")
+    except Refused as refused:
+        tried.problems += refused.problems
+
+
+def _sqlite() -> tuple[int, int, int]:
+    major, minor, patch = sqlite3.sqlite_version_info[:3]
+    return major, minor, patch
+
+
+def _results(folder: Path, tried: Tried) -> None:
+    place, standing = "AFTERWORD_RESULTS", _standing(folder)
+    if not standing.is_dir():
+        tried.bad(place, f"{standing} is no folder", "name a folder, or move that away")
+        return
+    beside = standing / f".afterword-check-{os.getpid()}"
+    try:
+        with beside.open("xb") as file:
+            file.write(b"a file of `afterword check`; it may be removed\n")
+            os.fsync(file.fileno())
+    except OSError as error:
+        tried.bad(place, f"{standing} cannot be written to ({error.strerror})", "mend its permissions, or name another")
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _events(path: Path, tried: Tried) -> None:
+    place, cure = "AFTERWORD_EVENTS", "mend that, or name another file"
+    if path.exists():
+        if not path.is_file():
+            tried.bad(place, f"{path} is no regular file", cure)
+            return
+        try:
+            path.open("r+b").close()
+        except OSError as error:
+            tried.bad(place, f"{path} cannot be appended to ({error.strerror})", cure)
+        return
+    standing = _standing(path.parent)
+    if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+        tried.bad(place, f"no file can be made in {standing}", cure)
+
+
+def _drops(folder: Path, tried: Tried) -> None:
+    place, cure = "AFTERWORD_DROPS", "mend that, or name another folder"
+    if not folder.exists():
+        standing = _standing(folder)
+        if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+            tried.bad(place, f"the folder is not there and cannot be made in {standing}", cure)
+        return
+    try:
+        with os.scandir(folder) as entries:
+            next(entries, None)
+    except OSError as error:
+        tried.bad(place, f"{folder} cannot be read ({error.strerror})", cure)
+
+
+async def _key(settings: Settings, client: httpx2.AsyncClient, tried: Tried) -> None:
+    vendor = settings.vendor
+    try:
+        await Transcripts(client, vendor.assemblyai_url, vendor.api_key).recent()
+    except AccountTrouble as trouble:
+        tried.bad("ASSEMBLYAI_API_KEY", f"it is refused ({trouble.message})", _right_region(settings))
+    except ServiceError as error:
+        cure = "see that the host is right and can be reached from here"
+        tried.bad("AFTERWORD_ASSEMBLYAI_URL", f"AssemblyAI cannot be asked ({error})", cure)
+
+
+def _right_region(settings: Settings) -> str:
+    return f"copy it anew from the dashboard of the region {settings.vendor.region}, or change AFTERWORD_REGION"
+
+
+async def _gateway(settings: Settings, client: httpx2.AsyncClient, tried: Tried) -> None:
+    place, cure = "AFTERWORD_LLM_GATEWAY_URL", "see that the host is right and can be reached from here"
+    url = settings.vendor.llm_gateway_url
+    status = await _status(client, f"{url}/v1/models")
+    if status is None:
+        tried.bad(place, f"the LLM Gateway does not answer at {url}", cure)
+    elif status >= REFUSED:
+        tried.bad(place, f"{url} answers /v1/models with {status}, which no LLM Gateway does", cure)
+
+
+async def _public(url: str, client: httpx2.AsyncClient, tried: Tried) -> None:
+    status = await _status(client, f"{url}/healthz")
+    if status is None or status >= REFUSED:
+        what = "/healthz does not answer there" if status is None else f"/healthz answers {status} there"
+        cure = "start the service; if it runs, mend the way to it: AssemblyAI calls back there"
+        tried.doubt("AFTERWORD_PUBLIC_URL", what, cure)
+
+
+async def _status(client: httpx2.AsyncClient, url: str) -> int | None:
+    """None when nothing answers; bodies are not read."""
+    try:
+        async with client.stream("GET", url, timeout=WITHIN) as answer:
+            return answer.status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        return None
+
+
+def _standing(path: Path) -> Path:
+    """The nearest folder above that is there: what is missing below it is made when first needed."""
+    return next(each for each in (path, *path.parents) if os.path.lexists(each))
