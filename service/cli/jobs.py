@@ -58,7 +58,7 @@ def show(name: Name, *, json: Json = False) -> None:
 
 
 def retry(
-    name: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Which jobs.")] = None,
+    name: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Which jobs.")] = None,
     *,
     failed: Annotated[bool, typer.Option("--failed", help="All that have failed.")] = False,
     since: Since = None,
