@@ -25,6 +25,7 @@ from service.domain.retry import Retry
 from service.domain.tally import Tally
 from service.ports import Drops, Ports
 from service.settings.load import Settings
+from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
@@ -73,6 +74,7 @@ async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: T
             pipelines=pipelines,
             polls=Polls(time.monotonic),
             holdback=Holdback(time.monotonic),
+            completions=Completions(),
             tally=tally,
             clock=time.time,
             random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret

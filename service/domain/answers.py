@@ -4,7 +4,7 @@ import orjson
 from pydantic import ConfigDict, ValidationError
 
 from service.domain.completion import Usage
-from service.domain.errors import Unavailable
+from service.domain.errors import StorageTrouble
 from service.domain.job import Fact
 
 
@@ -37,4 +37,4 @@ def stored_answer(body: bytes, key: str) -> Answer:
     try:
         return Answer.model_validate_json(body)
     except ValidationError:
-        raise Unavailable(f"{key} among the results is not an answer of ours; restore or remove it") from None
+        raise StorageTrouble(f"{key} among the results is not an answer of ours; restore or remove it") from None

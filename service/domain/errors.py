@@ -3,6 +3,7 @@
 ServiceError                the message is safe to log and to publish: no secret, no presigned query, no transcript text
 ├── Transient               later it may work
 │   ├── Unavailable         nothing was started: refused connections, a 5xx to a read
+│   │   └── StorageTrouble  our own results or events do not take it: never a reason to give a job up
 │   ├── OutcomeUnknown      a paid request was sent and its answer never seen: it may have happened
 │   ├── Throttled           too much at once; never counts as an attempt
 │   └── AccountTrouble      about the key, the balance or an entitlement: parks all that it touches, never counts
@@ -35,6 +36,10 @@ class Transient(ServiceError):
 
 class Unavailable(Transient):
     """Nothing was started."""
+
+
+class StorageTrouble(Unavailable):
+    """Our own results or events cannot be read or written now; a job waits for as long as that lasts."""
 
 
 class OutcomeUnknown(Transient):

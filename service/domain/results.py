@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.domain.answers import Answer
 from service.domain.completion import Usage
-from service.domain.errors import Unavailable
+from service.domain.errors import StorageTrouble
 from service.domain.job import Failure, Job, JobId, Outcome, Recording, Status, TranscriptFacts, Verdict
 from service.domain.times import rfc3339
 from service.domain.transcript import Document, Utterance, Word
@@ -162,4 +162,4 @@ def stored_result(body: bytes, key: str) -> StoredResult:
         document = orjson.loads(body)
         return StoredResult.model_validate(document | {"document": document})
     except (ValueError, TypeError):
-        raise Unavailable(f"{key} among the results is not a result of ours; restore or remove it") from None
+        raise StorageTrouble(f"{key} among the results is not a result of ours; restore or remove it") from None

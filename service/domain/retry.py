@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from service.domain.errors import AccountTrouble, Code, OutcomeUnknown, Permanent, Throttled, Transient
+from service.domain.errors import AccountTrouble, Code, OutcomeUnknown, Permanent, StorageTrouble, Throttled, Transient
 from service.domain.job import Failure, Trouble
 
 UNTOLD_WAIT: Final = 10.0
@@ -47,7 +47,8 @@ class Retry:
     ) -> Delay | GiveUp:
         """What follows `error`, which came on top of `trouble`. `now` in epoch seconds, `rand` from 0 to 1.
 
-        What the other side asked for is never undercut. Throttling and the account's trouble neither count nor end.
+        What the other side asked for is never undercut. Throttling and the account's trouble neither count nor end; our
+        own storage's trouble counts and does not end.
         """
         if isinstance(error, Permanent):
             return GiveUp(failure=Failure(code=error.code, message=error.message, request_id=error.request_id))
@@ -60,7 +61,7 @@ class Retry:
         return Delay(seconds=max(self._pause(trouble, rand), error.retry_after or 0.0), counts=True)
 
     def _exhausted(self, error: Transient, trouble: Trouble | None, now: float) -> bool:
-        if trouble is None:
+        if trouble is None or isinstance(error, StorageTrouble):
             return False
         if now - trouble.since > self.patience:
             return True

@@ -25,6 +25,7 @@ class Hold:
         self._monotonic = monotonic
         self._lost = False
         self._withdrawn = False
+        self._progressed = False
         self._unsure = False
         self._shielded = False
         self._turn = asyncio.Lock()
@@ -66,15 +67,19 @@ class Hold:
 
         await self._to_its_end(write)
 
-    async def renew(self, *, progress: bool = False) -> float:
+    def progressed(self) -> None:
+        """Something was achieved that no save tells of: the next renewal clears the count of fruitless claims."""
+        self._progressed = True
+
+    async def renew(self) -> float:
         """Hold for a full lease more; the seconds that leaves. Raises LeaseLost, StoreTrouble.
 
-        A paid request starts only right after this. `progress` clears the count of fruitless claims.
+        A paid request starts only right after this.
         """
 
         async def write() -> None:
             since = self._monotonic()
-            await self._table.renew(self._row.id, self._row.token, progress=progress)
+            await self._table.renew(self._row.id, self._row.token, progress=self._progressed)
             self._until = since + self._lease
 
         await self._to_its_end(write)

@@ -127,6 +127,7 @@ def _answer(prompt: Prompt, digest: str, completion: Completion, asking: Asking)
 async def _stored(key: str, answer: Answer, asking: Asking) -> Answer:
     results = asking.context.ports.results
     if await results.put_new(key, answer.to_bytes(), JSON):
+        asking.hold.progressed()
         asking.context.tally.count(ANSWERS, result="stored")
         structlog.get_logger().info(
             happened.ANSWER_STORED, prompt=answer.prompt, model=answer.model, request_id=answer.request_id

@@ -6,17 +6,17 @@ from typing import Final, assert_never
 import structlog
 
 from service.domain import happened
-from service.domain.errors import Code, Permanent, ServiceError, TranscriptMissing
+from service.domain.errors import Code, Permanent, TranscriptMissing
 from service.domain.job import Job, Kind, Status, TranscriptFacts
 from service.domain.results import CAPTIONS, JSON, TEXT, transcript_json, transcript_txt
-from service.domain.tally import CALLBACKS_LOST
 from service.domain.transcript import Document, Reading, State
 from service.domain.vendor_errors import Remedy, after_error
 from service.engine.hold import Hold
 from service.engine.row import Save
 from service.stages.context import Context
 from service.stages.decisions import entered, save
-from service.stages.vendor import polled, read, recent, transcription
+from service.stages.lost import count_if_lost
+from service.stages.vendor import polled, read, transcription
 
 PATIENCE: Final = 24 * 3600.0
 """Seconds after which a transcript that has not ended is given up."""
@@ -24,8 +24,6 @@ RESUBMISSIONS: Final = 3
 LOOK_AGAIN: Final = 3.0
 UNASKED_AT_MOST: Final = 30.0
 RECONCILE_AT_MOST: Final = 3600.0
-LOST_AFTER_AT_MOST: Final = 300.0
-PAGES_FOR_LOST: Final = 3
 
 
 async def look(hold: Hold, job: Job, context: Context) -> Save:
@@ -46,7 +44,7 @@ async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, heard:
     if reading.state in {State.QUEUED, State.PROCESSING}:
         return _not_yet(job, heard, context, called=called)
     if not called:
-        await _count_if_lost(hold, job, context)
+        await count_if_lost(job, hold.row.callbacks, context)
     if reading.state is State.ERROR:
         return _ended_in_error(job, reading, heard, context)
     if reading.deleted or reading.document is None:
@@ -68,39 +66,6 @@ def _not_yet(job: Job, heard: int, context: Context, *, called: bool) -> Save:
         pause = min(LOOK_AGAIN * 1.5 ** (job.looks + 1), UNASKED_AT_MOST)
     looked = job.model_copy(update={"looks": job.looks + 1, "trouble": None})
     return save(looked, Status.SUBMITTED, context.now() + pause, heard=heard)
-
-
-async def _count_if_lost(hold: Hold, job: Job, context: Context) -> None:
-    """Count a callback as lost if the vendor was done long enough ago to have given up on delivering it."""
-    asked_to_call = job.intent is not None and job.intent.webhook_url is not None
-    if not asked_to_call or hold.row.callbacks > 0:
-        return
-    bound = min(LOST_AFTER_AT_MOST, context.terms.reconcile_after / 2)
-    if job.submitted_at is None or context.now() - job.submitted_at < bound:
-        return
-    try:
-        completed = await _completed_at(job, context)
-    except ServiceError:
-        return
-    if completed is not None and context.now() - completed >= bound:
-        context.tally.count(CALLBACKS_LOST)
-        structlog.get_logger().warning(happened.CALLBACK_LOST, done_for=round(context.now() - completed, 1))
-
-
-async def _completed_at(job: Job, context: Context) -> float | None:
-    """When the vendor was done: only its list tells (vendor API reference: list items)."""
-    assert job.transcript is not None
-    before = None
-    for _ in range(PAGES_FOR_LOST):
-        await polled(context)
-        page = await recent(context, before)
-        for item in page:
-            if item.id == job.transcript.id:
-                return item.completed
-        if not page:
-            return None
-        before = page[-1].id
-    return None
 
 
 def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) -> Save:

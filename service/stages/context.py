@@ -11,6 +11,7 @@ from service.domain.places import Limits, Place, place
 from service.domain.retry import Retry
 from service.domain.tally import Tally
 from service.ports import Ports
+from service.stages.completions import Completions
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
 
@@ -40,6 +41,7 @@ class Context:
     pipelines: Pipelines
     polls: Polls
     holdback: Holdback
+    completions: Completions
     tally: Tally
     clock: Callable[[], float]
     random: Random

@@ -50,5 +50,5 @@ def decided(
     verdict = Verdict(outcome=outcome, at=rfc3339(now), error=error, skipped=skipped)
     note = f"{error.code}: {error.message}" if error else skipped or outcome.value
     job = entered(job, Status.DECIDED, now, note)
-    job = job.model_copy(update={"verdict": verdict, "trouble": None, "intent": None})
+    job = job.model_copy(update={"verdict": verdict, "trouble": None})
     return save(job, Status.DECIDED, now)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
+from typing import Final
 
 import structlog
 
@@ -10,6 +11,8 @@ from service.domain import happened
 from service.domain.errors import AccountTrouble, Gate, Permanent, ServiceError
 from service.ports import Closed
 from service.stages.context import Context
+
+SPREAD_AT_MOST: Final = 60.0
 
 
 class Parked(ServiceError):
@@ -21,7 +24,7 @@ class Parked(ServiceError):
 
     def until(self, random: Random) -> float:
         """When to come again: from the next probe on, spread over its pause, since only one may probe."""
-        return self.closed.next_probe_at + random.uniform(0.0, self.closed.pause)
+        return self.closed.next_probe_at + random.uniform(0.0, min(self.closed.pause, SPREAD_AT_MOST))
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from service.domain.results import JSON, result_json, stored_result
 from service.domain.tally import EVENTS_PUBLISHED
 from service.engine.hold import Hold
 from service.engine.row import Save
+from service.stages.adopt import noted
 from service.stages.context import Context
 from service.stages.decisions import entered, save
 from service.stages.vendor import read, transcription
@@ -89,12 +90,13 @@ async def _files(job: Job, context: Context) -> Mapping[str, str]:
 
 
 async def _forgotten(job: Job, context: Context) -> None:
-    """Deleting is done when a GET shows it; of what was submitted twice, the doubles too.
+    """Deleting is done when a GET shows it; of what was submitted twice, the doubles that called back too.
 
     Raises Unavailable until then.
     """
     assert job.transcript is not None
-    for transcript_id in (job.transcript.id, *job.spent):
+    doubles = [reading.id for reading in await noted(job, context)]
+    for transcript_id in dict.fromkeys((job.transcript.id, *job.spent, *doubles)):
         async with transcription(context):
             await context.ports.transcriber.delete(transcript_id)
         try:

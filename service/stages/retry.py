@@ -56,7 +56,8 @@ def begins_at(job: Job) -> Status:
 
 def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
     """The job's facts at the start of its next run."""
-    if status is Status.RECEIVED:
+    code = job.verdict.error.code if job.verdict and job.verdict.error else None
+    if status is Status.RECEIVED and code in TRANSCRIPT_AT_FAULT:
         job = anew(job)
     job = job.model_copy(
         update={

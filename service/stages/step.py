@@ -18,7 +18,7 @@ from service.engine.hold import Hold
 from service.engine.row import Save
 from service.engine.rules import CLAIMS_AT_MOST
 from service.stages.analyze import analyze
-from service.stages.callback import look
+from service.stages.callback import PATIENCE, look
 from service.stages.context import Context
 from service.stages.decisions import decided, save
 from service.stages.gates import Parked
@@ -89,10 +89,12 @@ def _parked(hold: Hold, parked: Parked, context: Context) -> Save:
 
 
 def _again(hold: Hold, error: Transient, context: Context) -> Save:
-    """When to come again. Publishing is never given up."""
+    """When to come again. Publishing is never given up, a transcript that was paid for not before its day is over."""
     job, status, retry = _job(hold), Status(hold.row.status), context.terms.retry
     if status is Status.DECIDED:
         retry = replace(retry, patience=inf)
+    elif status is Status.SUBMITTED:
+        retry = replace(retry, patience=max(retry.patience, PATIENCE))
     decision = retry.decide(error, job.trouble, now=context.now(), rand=context.random.random())
     match decision:
         case GiveUp(failure=failure):

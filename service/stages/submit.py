@@ -32,8 +32,10 @@ BACKFILL_AT_VENDOR: Final = 400
 """The vendor's own queue is first in, first out: more backfill there would stand before what arrives fresh."""
 UPLOAD_KEPT: Final = 12 * 3600.0
 """Seconds that an upload is used again (vendor API reference: uploads are kept for at least a day)."""
-LEAST_TIME: Final = 2.0
+LEAST_TIME: Final = 0.5
 """A submission is not begun with less of the lease left than this, in seconds."""
+OF_THE_LEASE: Final = 0.8
+"""The part of what is left of the lease that a submission may take, so that it ends before another may claim."""
 UNASKED_LOOK: Final = 3.0
 """Seconds until the first look at a transcript that nobody will call back about."""
 SEARCH_SOON: Final = 0.5
@@ -172,7 +174,7 @@ async def _posted(hold: Hold, job: Job, pipeline: Pipeline, context: Context) ->
         left = await hold.renew()
         if left < LEAST_TIME:
             raise Throttled("too little of the lease is left for a submission", retry_after=LEAST_TIME)
-        return await context.ports.transcriber.submit(request, within=left - LEAST_TIME / 2)
+        return await context.ports.transcriber.submit(request, within=left * OF_THE_LEASE)
 
 
 def _request(job: Job, pipeline: Pipeline, secret: str | None) -> Mapping[str, object]:

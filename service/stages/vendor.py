@@ -32,12 +32,18 @@ async def transcription(context: Context, *more: Gate) -> AsyncIterator[None]:
             raise
 
 
-async def polled(context: Context) -> None:
-    """Wait for this process's turn to ask unasked. Raises Throttled when the turn is too far off to wait for."""
-    wait, granted = context.polls.take()
-    if not granted:
-        raise Throttled("as many polls as allowed are waiting already", retry_after=wait)
-    await asyncio.sleep(wait)
+async def polled(context: Context, *, patient: bool = False) -> None:
+    """Wait for this process's turn to ask unasked.
+
+    Unless `patient`, raises Throttled when the turn is too far off to wait for.
+    """
+    while True:
+        wait, granted = context.polls.take()
+        if not granted and not patient:
+            raise Throttled("as many polls as allowed are waiting already", retry_after=wait)
+        await asyncio.sleep(wait)
+        if granted:
+            return
 
 
 async def read(context: Context, transcript_id: TranscriptId) -> Reading:

@@ -33,7 +33,7 @@ def one_field_renewed(row: Row, token: Token, now: float, lease: float, *, progr
 def test_lease_and_due_time_in_one_field_are_found_out() -> None:
     bug = planted(claimable=one_field_claimable, claimed=one_field_claimed, renewed=one_field_renewed)
     with pytest.raises(AssertionError, match=r"two hold the row|a callback was lost"):
-        run_state_machine_as_test(machine(bug), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(bug), settings=profile(5000, 50, shrink=False))
 
 
 def overwriting_saved(row: Row, token: Token, save: Save, now: float, steps: rules.Steps) -> Row:
@@ -42,7 +42,7 @@ def overwriting_saved(row: Row, token: Token, save: Save, now: float, steps: rul
 
 def test_a_save_that_overwrites_a_callback_is_found_out() -> None:
     with pytest.raises(AssertionError, match="a callback was lost"):
-        run_state_machine_as_test(machine(planted(saved=overwriting_saved)), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(planted(saved=overwriting_saved)), settings=profile(5000, 50, shrink=False))
 
 
 def resubjecting_saved(row: Row, token: Token, save: Save, now: float, steps: rules.Steps) -> Row:
@@ -52,7 +52,7 @@ def resubjecting_saved(row: Row, token: Token, save: Save, now: float, steps: ru
 
 def test_a_callback_refused_before_its_subject_was_ours_is_found_out() -> None:
     with pytest.raises(AssertionError, match="a callback was lost"):
-        run_state_machine_as_test(machine(planted(saved=resubjecting_saved)), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(planted(saved=resubjecting_saved)), settings=profile(5000, 50, shrink=False))
 
 
 def unfenced_saved(row: Row, token: Token, save: Save, now: float, steps: rules.Steps) -> Row:
@@ -64,12 +64,12 @@ def unfenced_saved(row: Row, token: Token, save: Save, now: float, steps: rules.
 
 def test_a_save_without_fencing_is_found_out() -> None:
     with pytest.raises(AssertionError, match="who does not hold the row"):
-        run_state_machine_as_test(machine(planted(saved=unfenced_saved)), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(planted(saved=unfenced_saved)), settings=profile(5000, 50, shrink=False))
 
 
 def test_a_verdict_told_before_it_is_saved_is_found_out() -> None:
     with pytest.raises(AssertionError, match="two verdicts were told"):
-        run_state_machine_as_test(machine(tells_first=True), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(tells_first=True), settings=profile(5000, 50, shrink=False))
 
 
 def forgetful_handed_back(row: Row | None, token: Token) -> Row:
@@ -84,7 +84,7 @@ def test_a_token_that_outlives_its_hand_back_is_found_out() -> None:
         return rules.renewed(replace(held, lease_until=held.lease_until or now), token, now, lease, progress=progress)
 
     with pytest.raises(AssertionError, match="who does not hold the row"):
-        run_state_machine_as_test(machine(planted(renewed=renewed)), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(planted(renewed=renewed)), settings=profile(5000, 50, shrink=False))
 
 
 def restless_claimed(row: Row, now: float, lease: float) -> Row:
@@ -93,7 +93,7 @@ def restless_claimed(row: Row, now: float, lease: float) -> Row:
 
 def test_fruitless_claims_without_a_rest_are_found_out() -> None:
     with pytest.raises(AssertionError, match="no rest"):
-        run_state_machine_as_test(machine(planted(claimed=restless_claimed)), settings=profile(600, 50, shrink=False))
+        run_state_machine_as_test(machine(planted(claimed=restless_claimed)), settings=profile(5000, 50, shrink=False))
 
 
 def uncounting_callback(row: Row, callback: Callback, now: float, steps: rules.Steps) -> tuple[Row, Heard]:
@@ -104,5 +104,5 @@ def uncounting_callback(row: Row, callback: Callback, now: float, steps: rules.S
 def test_a_callback_that_is_not_counted_is_found_out() -> None:
     with pytest.raises(AssertionError, match="a callback was lost"):
         run_state_machine_as_test(
-            machine(planted(called_back=uncounting_callback)), settings=profile(600, 50, shrink=False)
+            machine(planted(called_back=uncounting_callback)), settings=profile(5000, 50, shrink=False)
         )

@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from service.domain.errors import Unavailable
+from service.domain.errors import StorageTrouble
 from service.domain.events import Attribute
 
 LOCK_WAIT: Final = 10.0
@@ -62,7 +62,7 @@ class JsonlEvents:
                     raise
         except OSError as error:
             trouble = os.strerror(error.errno or 0)
-            raise Unavailable(
+            raise StorageTrouble(
                 f"the events file {self._path} could not be written ({trouble}); mend it and the events follow"
             ) from error
 
@@ -98,7 +98,7 @@ class JsonlEvents:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             if time.monotonic() > until:
-                raise Unavailable(
+                raise StorageTrouble(
                     f"the events file {self._path} has been locked by another process for {self._lock_wait:g} s;"
                     " find out which one holds it"
                 )
@@ -113,7 +113,7 @@ class JsonlEvents:
         """Where the last whole line ends; what a crash left behind it is cut off."""
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
-            raise Unavailable(f"{self._path} is not a regular file; name another one in AFTERWORD_EVENTS")
+            raise StorageTrouble(f"{self._path} is not a regular file; name another one in AFTERWORD_EVENTS")
         start = max(0, found.st_size - LONGEST_LINE)
         # The last byte alone says it nearly always.
         if found.st_size == 0 or os.pread(file, 1, found.st_size - 1) == b"\n":
@@ -122,7 +122,7 @@ class JsonlEvents:
         line = tail.rfind(b"\n") + 1
         # After a power cut a line may be zeros in place of what was written.
         if (line == 0 < start) or tail[line : line + 1] not in {b"{", b"\0"}:
-            raise Unavailable(
+            raise StorageTrouble(
                 f"{self._path} ends in something that is no event and is left alone;"
                 " end it with a new line, or name another file in AFTERWORD_EVENTS"
             )

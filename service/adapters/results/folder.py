@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from service.adapters.results.whole_file import open_regular, remove_unfinished, settle, stands, write_new
-from service.domain.errors import Unavailable
+from service.domain.errors import StorageTrouble
 from service.domain.identity import file_uri
 
 LARGEST: Final = 512 * 1024 * 1024
@@ -76,7 +76,7 @@ class FolderResults:
         ):
             size = os.fstat(file.fileno()).st_size
             if size > self._largest:
-                raise Unavailable(f"{self._root}/{key} has {size} bytes, too many to be ours; move it away")
+                raise StorageTrouble(f"{self._root}/{key} has {size} bytes, too many to be ours; move it away")
             return file.read()
         return None
 
@@ -103,7 +103,7 @@ class FolderResults:
         try:
             yield
         except OSError as error:
-            raise Unavailable(self._sentence(key, error)) from error
+            raise StorageTrouble(self._sentence(key, error)) from error
 
     def _sentence(self, key: str, error: OSError) -> str:
         if error.errno in IN_THE_WAY:
