@@ -14,6 +14,7 @@ from service.cli.complaints import complain
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "demo": "Show the whole job on this machine, no accounts.",
         "init": "Write a commented pipelines.toml and .env to start from.",
         "check": "List every problem of the settings, with its cure.",
         "serve": "Run the service.",

@@ -1,4 +1,4 @@
-"""The files that `afterword init` writes."""
+"""The files that `afterword init` and `afterword demo` write."""
 
 from importlib import resources
 
@@ -11,6 +11,11 @@ def pipelines() -> str:
 def env() -> str:
     """A commented `.env` with every setting; only the key must be filled in."""
     return _text("env")
+
+
+def demo() -> str:
+    """The pipelines of the demonstration."""
+    return _text("demo.toml")
 
 
 def _text(name: str) -> str:
