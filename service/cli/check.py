@@ -9,27 +9,13 @@ from typing import Annotated
 import typer
 
 from service.cli.complaints import FAILED, warn
-from service.cli.configuration import DOTENV
 from service.cli.figures import count, size
 from service.cli.inbox import Inbox, waiting_in
 from service.cli.probes import probe
+from service.cli.reading import read
 from service.cli.screen import note, out, out_json
-from service.domain import pipelines_file
-from service.domain.errors import Problem, Refused
+from service.domain.errors import Problem
 from service.domain.pipeline import Pipeline, Pipelines
-from service.settings.fields import Group
-from service.settings.groups import DropsPlace, PipelinesPlace, ResultsPlace
-from service.settings.load import GROUPS, Settings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What of settings and pipelines file is right, and everything that is not. `pipelines` None: unreadable."""
-
-    settings: Settings
-    pipelines: Pipelines | None
-    problems: Sequence[Problem]
-    warnings: Sequence[Problem]
 
 
 def register(app: typer.Typer) -> None:
@@ -66,56 +52,6 @@ def check(
     else:
         _as_lines(problems, warnings, matches, inbox)
     raise typer.Exit(FAILED if problems else 0)
-
-
-def read(environ: Mapping[str, str]) -> Reading:
-    """Everything that is wrong at once, the pipelines file even when the settings are bad."""
-    problems: list[Problem] = []
-    try:
-        settings = Settings.load(environ, DOTENV, GROUPS)
-    except Refused as refused:
-        problems += refused.problems
-        settings = _what_is_right(environ)
-    warnings = list(settings.warnings)
-    pipelines = None
-    if PipelinesPlace in settings.groups:
-        try:
-            loaded = pipelines_file.load(settings.pipelines.path)
-        except Refused as refused:
-            problems += refused.problems
-        else:
-            pipelines = loaded.pipelines
-            warnings += loaded.warnings
-            problems += _engulfed(settings, pipelines)
-    return Reading(settings=settings, pipelines=pipelines, problems=problems, warnings=warnings)
-
-
-def _what_is_right(environ: Mapping[str, str]) -> Settings:
-    """The groups that can be had one by one."""
-    groups: dict[type[Group], Group] = {}
-    warnings: dict[Problem, None] = {}
-    for kind in GROUPS:
-        try:
-            alone = Settings.load(environ, DOTENV, [kind])
-        except Refused:
-            continue
-        groups |= alone.groups
-        warnings |= dict.fromkeys(alone.warnings)
-    return Settings(groups=groups, warnings=tuple(warnings))
-
-
-def _engulfed(settings: Settings, pipelines: Pipelines) -> Sequence[Problem]:
-    if not {DropsPlace, ResultsPlace} <= settings.groups.keys():
-        return []
-    return [
-        Problem(
-            place="AFTERWORD_RESULTS",
-            what=f"the results of pipeline {each.name} would fall among the recordings in AFTERWORD_DROPS",
-            cure="name a results folder that the recordings do not lie in, or another pipeline name",
-        )
-        for each in pipelines.pipelines
-        if settings.engulfs_drops(each.name)
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)

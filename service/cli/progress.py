@@ -35,8 +35,9 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress(stream: TextIO = sys.stderr) -> Iterator[Progress]:
-    """Show progress on the stream for as long as the block lasts. NO_COLOR is honoured."""
+def progress(stream: TextIO | None = None) -> Iterator[Progress]:
+    """Show progress on the stream (stderr) for as long as the block lasts. NO_COLOR is honoured."""
+    stream = stream or sys.stderr
     console = Console(file=stream, highlight=False, soft_wrap=False)
     if not stream.isatty() or console.is_dumb_terminal:
         yield Lines(stream)

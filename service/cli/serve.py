@@ -4,19 +4,17 @@ import asyncio
 import os
 import sys
 
+import structlog
 import typer
 from uvicorn import Config
 
 from service import telemetry
-from service.cli.complaints import warn
-from service.cli.configuration import DOTENV
+from service.cli.reading import read
 from service.cli.screen import note
-from service.domain import pipelines_file
-from service.domain.errors import Problem, Refused
+from service.domain import happened
+from service.domain.errors import Refused
 from service.serve import Addresses
 from service.serve import serve as run
-from service.settings.groups import PipelinesPlace
-from service.settings.load import GROUPS, Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -28,29 +26,16 @@ def serve() -> None:
 
     Settings come from the environment and from .env in this folder. The log is on stderr.
     """
-    settings, loaded = _configured()
+    reading = read(os.environ)
+    if reading.problems or reading.pipelines is None:
+        raise Refused(reading.problems)
+    settings = reading.settings
     telemetry.configure(settings.deployment.log_format, settings.deployment.log_level, sys.stderr)
-    warn([*settings.warnings, *loaded.warnings])
-    with asyncio.Runner(loop_factory=Config("").get_loop_factory()) as runner:
-        runner.run(run(settings, loaded.pipelines, _started if sys.stderr.isatty() else lambda _: None))
-
-
-def _configured() -> tuple[Settings, pipelines_file.Loaded]:
-    """Raises Refused with the problems of both, settings and pipelines file."""
-    problems: list[Problem] = []
-    settings, loaded = None, None
-    try:
-        settings = Settings.load(os.environ, DOTENV, GROUPS)
-    except Refused as refused:
-        problems += refused.problems
-    try:
-        place = settings or Settings.load(os.environ, DOTENV, [PipelinesPlace])
-        loaded = pipelines_file.load(place.pipelines.path)
-    except Refused as refused:
-        problems += [each for each in refused.problems if each not in problems]
-    if settings is None or loaded is None:
-        raise Refused(problems)
-    return settings, loaded
+    for each in reading.warnings:
+        structlog.get_logger().warning(happened.SETTING_DOUBTED, place=each.place, what=each.what, cure=each.cure)
+    # The loop that the server itself would choose.
+    with asyncio.Runner(loop_factory=Config("", log_config=None).get_loop_factory()) as runner:
+        runner.run(run(settings, reading.pipelines, _started if sys.stderr.isatty() else lambda _: None))
 
 
 def _started(addresses: Addresses) -> None:

@@ -7,6 +7,7 @@ SERVICE_READY: Final = "service.ready"
 SERVICE_STOPPING: Final = "service.stopping"
 SERVICE_STOPPED: Final = "service.stopped"
 SERVICE_HEARTBEAT: Final = "service.heartbeat"
+SETTING_DOUBTED: Final = "setting.doubted"
 
 DROP_RECEIVED: Final = "drop.received"
 DROP_KNOWN: Final = "drop.known"
