@@ -26,11 +26,15 @@ WITHIN = 45.0
 class Process:
     """`afterword serve` on these premises; `more` are settings of this process alone."""
 
-    def __init__(self, premises: Premises, name: str = "service", **more: str) -> None:
+    def __init__(
+        self, premises: Premises, name: str = "service", *, before: Callable[[], object] | None = None, **more: str
+    ) -> None:
+        """`before` is done by the new process before it becomes the service."""
         self.log = premises.folder / f"{name}.log"
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("AFTERWORD_", "ASSEMBLYAI_"))}
         self._environment = ours | premises.environment | {"AFTERWORD_LOG_FORMAT": "json"} | more
         self._folder = premises.folder
+        self._before = before
         self.popen: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
@@ -42,7 +46,7 @@ class Process:
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
-                preexec_fn=self.before,  # noqa: PLW1509  no threads of ours hold locks that it would need
+                preexec_fn=self._before,  # noqa: PLW1509  it takes no locks
             )
         eventually(lambda: b"service.started" in self.log.read_bytes()[begins:] or self.popen.poll() is not None)
         assert self.popen.poll() is None, self.log.read_text()
@@ -58,9 +62,6 @@ class Process:
                 self.popen.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill()
-
-    before: Callable[[], object] | None = None
-    """What the new process does before it becomes the service."""
 
     def freeze(self) -> None:
         """Stop it where it stands; returns once no thread of it runs any more."""
