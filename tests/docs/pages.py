@@ -68,4 +68,4 @@ def table(text: str, first: str) -> Sequence[Sequence[str]]:
 
 def code(cell: str) -> Sequence[str]:
     """What a cell has between backticks."""
-    return re.findall(r"`([^`]+)`", cell)
+    return re.findall(r"`([^`\n]+)`", cell)

@@ -41,7 +41,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_file_and_every_test_that_is_named_exists(page: Path) -> None:
-    for text in code(read(page)):
+    for text in code(prose(page)):
         if not NAMED.fullmatch(text):
             continue
         file, _, test = text.partition("::")
