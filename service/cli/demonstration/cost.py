@@ -24,15 +24,15 @@ def estimate(samples: Sequence[Sample], pipelines: Pipelines) -> Iterator[str]:
     )
     yield "This uses your own AssemblyAI account, and costs money. An estimate, not an offer:"
     yield (
-        f"  transcription: {count(len(known), 'recording')}, {seconds / 60:.1f} minutes at ${PER_HOUR}/hour "
-        f"(Universal-3.5 Pro, as of October 2026): about ${_rounded(seconds / 3600 * PER_HOUR)}"
+        f"  transcription: {count(len(known), 'recording')}, {seconds / 60:.1f} minutes at ${PER_HOUR} an hour "
+        f"(Universal-3.5 Pro, October 2026): about ${_rounded(seconds / 3600 * PER_HOUR)}"
     )
     for sample in samples:
         if sample.seconds is None:
             yield f"  {sample.name}: how long it lasts is not known before; ${PER_HOUR} for each hour of it"
     yield (
-        f"  answers: {count(len(prompts), 'prompt')}, roughly {read:,} tokens of transcript to read and at most "
-        "max_tokens to write for each, at the list price of your models"
+        f"  answers: {count(len(prompts), 'prompt')}, roughly {read:,} tokens to read and at most max_tokens "
+        "to write for each, at the list price of their models"
     )
 
 

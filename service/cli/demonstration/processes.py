@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import service
+from service.cli.demonstration import leash
 
 OURS: Final = ("ASSEMBLYAI_", "AFTERWORD_")
 STOP_WITHIN: Final = 10.0
@@ -24,7 +25,7 @@ class Process:
         self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path
     ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", "service", *arguments]
+        self._command = [sys.executable, "-m", leash.__name__, *arguments]
         self._environment = dict(environment)
         self._folder = folder
         self.log = log
@@ -41,7 +42,7 @@ class Process:
                 log.write(b"\n")
                 log.flush()
             self._process = subprocess.Popen(  # noqa: S603  # this very program
-                self._command, env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command, env=self._environment, cwd=self._folder, stdin=subprocess.PIPE, stdout=log, stderr=log
             )
 
     def ended(self) -> int | None:
@@ -53,6 +54,7 @@ class Process:
         if self._process:
             self._process.kill()
             self._process.wait()
+            self._let_go()
 
     def freeze(self) -> None:
         """Nothing goes on in it until it thaws, or is killed."""
@@ -66,13 +68,18 @@ class Process:
 
     def stop(self) -> None:
         """Ask it to end, and see to it. Does nothing twice."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
         self._process.terminate()
         try:
             self._process.wait(STOP_WITHIN)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
 
 
 def bare(environment: Mapping[str, str]) -> dict[str, str]:

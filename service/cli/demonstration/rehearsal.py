@@ -40,6 +40,9 @@ def plan(
 ) -> Plan:
     """Raises Refused. Makes the folder last, when little else can be wrong."""
     chosen = _chosen(recordings.own(recording) if recording else None, live=live)
+    if pipelines and not _there(pipelines):
+        cure = "name a pipelines file, or make one with `afterword init`"
+        raise refusal("--pipelines", f"there is no file {pipelines}", cure)
     loaded = pipelines_file.load(pipelines.resolve()) if pipelines else None
     if pipelines and loaded:
         warn(loaded.warnings)
@@ -96,16 +99,23 @@ def _taken(samples: Sequence[Sample], pipelines: Pipelines, file: Path) -> Seque
 
 def _folder(workdir: Path | None) -> Path:
     """A fresh folder, or the one that was named if there is nothing in it. Raises Refused."""
-    if workdir is None:
-        return Path(tempfile.mkdtemp(prefix="afterword-demo-")).resolve()
     try:
+        if workdir is None:
+            return Path(tempfile.mkdtemp(prefix="afterword-demo-")).resolve()
         workdir.mkdir(parents=True, exist_ok=True)
         if any(workdir.iterdir()):
             raise refusal("--workdir", f"{workdir} is not empty", "name a folder that is empty or not there yet")
     except OSError as error:
-        raise _unusable(workdir, error) from None
+        raise _unusable(workdir or "the folder for temporary files", error) from None
     return workdir.resolve()
 
 
-def _unusable(folder: Path, error: OSError) -> Refused:
+def _unusable(folder: Path | str, error: OSError) -> Refused:
     return refusal("--workdir", f"{folder} cannot be used ({error.strerror})", "name another folder")
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

@@ -6,7 +6,8 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import service
 from service.cli.demonstration.figures import Event, Outcomes
@@ -16,6 +17,7 @@ from service.simulator.answers import MARK
 WIDEST: Final = 110
 LONGEST_TEXT: Final = 64
 """Characters of a text inside the event that are shown: its beginning, or both ends of what is one word."""
+LONGEST_HEARD: Final = 1000
 DEEPEST: Final = 4
 """Levels of the event with a line for each of their entries; what is below stands in one line."""
 
@@ -60,7 +62,7 @@ def files(folder: Path, found: Outcomes) -> Iterator[str]:
             continue
         yield f"  {name:<16} {meaning}"
     for event in found.events:
-        result = Path(str(event["data"]["files"].get("result", "")).removeprefix("file://"))
+        result = _path(event["data"], "result")
         lying = sorted(
             path.relative_to(result.parent).as_posix() for path in result.parent.rglob("*") if path.is_file()
         )
@@ -99,6 +101,9 @@ def invocation() -> str:
 def _answers(sample: Sample, event: Event) -> Iterator[str]:
     data = event["data"]
     yield sample.key
+    if sample.own:
+        yield "  (what was heard)"
+        yield from _wrapped(_heard(data), "    ")
     if data.get("skipped"):
         yield f"  nothing was asked: {data['skipped']}"
     if "error" in data:
@@ -107,6 +112,18 @@ def _answers(sample: Sample, event: Event) -> Iterator[str]:
         content = answer["content"] if "content" in answer else f"failed: {answer['error']['message']}"
         yield f"  {name}"
         yield from _wrapped(content.removeprefix(MARK), "    ")
+
+
+def _heard(data: Mapping[str, Any]) -> str:
+    """The beginning of the transcript."""
+    path = _path(data, "transcript_txt")
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return f"{text[:LONGEST_HEARD]} ..." if len(text) > LONGEST_HEARD else text or "nothing"
+
+
+def _path(data: Mapping[str, Any], name: str) -> Path:
+    """Where a file of the event is on this machine."""
+    return Path(unquote(urlsplit(str(data["files"].get(name, ""))).path))
 
 
 def _wrapped(text: str, indent: str) -> Sequence[str]:

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -124,10 +123,7 @@ def _key(path: Path) -> str:
 
 
 def _missing(path: Path) -> str:
-    with suppress(OSError):
-        if path.is_dir():
-            return f"{path} is a folder"
-    return f"there is no file {path}"
+    return f"{path} is not a file" if path.exists() else f"there is no file {path}"
 
 
 def _recording(sample: Sample) -> Recording:

@@ -94,15 +94,18 @@ class Watch:
     def without_end(self, alive: Sequence[Process]) -> None:
         """Watch until somebody stops it. Raises Stopped, Stuck when a process ends by itself."""
         self._ends = float("inf")
+        self.courses.clear()
         self.until(lambda: False, "recordings", alive)
 
     def all_ended(self) -> bool:
         return all(course.ended for course in self.courses.values())
 
     def look(self) -> None:
-        """Read what is new in the log, and show it."""
+        """Read what is new in the log, and show it. Raises Stuck when the account is refused."""
         for line in self.log.fresh():
             self.starts += line.get("event") == happened.SERVICE_STARTED
+            if line.get("event") == happened.ACCOUNT_PARKED:
+                raise Stuck(f"AssemblyAI refuses the account: {line.get('reason')}")
             self._heard(line)
         if time.monotonic() - self._glanced > LEDGER_EVERY:
             for glance in self.glances:

@@ -89,7 +89,9 @@ class Course:
             return f"{count(len(self.answers), 'answer')}, one event"
         if self.stage == 1:
             return "called back" if self.heard else ""
-        return f"{len(self.answers)} of {self.asked}" if self.answers and self.stage > 1 else ""
+        if not self.answers:
+            return ""
+        return f"{len(self.answers)} of {self.asked}" if self.asked else count(len(self.answers), "answer")
 
 
 STAGES_AFTER: Final[Mapping[object, int]] = MappingProxyType(
