@@ -29,7 +29,7 @@ def configured(desk: Desk, standin: str) -> Desk:
 @pytest.fixture
 def service(configured: Desk) -> Iterator[Service]:
     """`afterword serve` as a process of its own, in the same folder."""
-    with Service(configured) as running_service:
+    with Service(configured.folder) as running_service:
         yield running_service
 
 

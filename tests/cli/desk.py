@@ -74,24 +74,13 @@ class Desk:
         return Ran(code, said.out, said.err)
 
     def configure(self, standin: str, **more: str) -> None:
-        settings = {
-            "ASSEMBLYAI_API_KEY": KEY,
-            "AFTERWORD_ASSEMBLYAI_URL": standin,
-            "AFTERWORD_LLM_GATEWAY_URL": standin,
-            "AFTERWORD_HOST": "127.0.0.1",
-            "AFTERWORD_PORT": str(free_port()),
-            "AFTERWORD_OPS_PORT": str(free_port()),
-            "AFTERWORD_SETTLE": "0.05",
-            **more,
-        }
-        self.dotenv(settings)
-        (self.folder / "pipelines.toml").write_text(PIPELINES)
+        configure(self.folder, standin, **more)
 
     def dotenv(self, settings: Mapping[str, str]) -> None:
-        (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        dotenv(self.folder, settings)
 
-    def record(self, name: str, *texts: str) -> Path:
-        return write_script(self.folder / name, *(texts or (f"This is {name}.", "I hear you.")))
+    def record(self, name: str) -> Path:
+        return record(self.folder, name)
 
     def names(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()}
@@ -100,15 +89,15 @@ class Desk:
 class Service:
     """`afterword serve` until the block ends; it must end well."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._log = desk.folder / "serve.log"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder / "serve.log"
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve"],
-                cwd=self._desk.folder,
+                cwd=self._folder,
                 env=environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -123,6 +112,33 @@ class Service:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+
+def configure(folder: Path, standin: str, **more: str) -> None:
+    """Settings and pipelines that are right."""
+    port = free_port()
+    settings = {
+        "ASSEMBLYAI_API_KEY": KEY,
+        "AFTERWORD_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "AFTERWORD_WEBHOOK_SECRETS": "thirty-two-characters-and-some-more",
+        "AFTERWORD_ASSEMBLYAI_URL": standin,
+        "AFTERWORD_LLM_GATEWAY_URL": standin,
+        "AFTERWORD_HOST": "127.0.0.1",
+        "AFTERWORD_PORT": str(port),
+        "AFTERWORD_OPS_PORT": str(free_port()),
+        "AFTERWORD_SETTLE": "0.05",
+        **more,
+    }
+    dotenv(folder, settings)
+    (folder / "pipelines.toml").write_text(PIPELINES)
+
+
+def dotenv(folder: Path, settings: Mapping[str, str]) -> None:
+    (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+
+def record(folder: Path, name: str) -> Path:
+    return write_script(folder / name, f"This is {name}.", "I hear you.")
 
 
 def process(*words: str, cwd: Path, **more: Any) -> "subprocess.CompletedProcess[str]":

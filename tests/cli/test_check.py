@@ -113,7 +113,7 @@ def test_what_waits_and_is_not_known_is_counted(configured: Desk) -> None:
 
 def test_what_the_service_has_taken_in_waits_no_longer(configured: Desk) -> None:
     configured.record("inbox/calls/a.wav")
-    with Service(configured):
+    with Service(configured.folder):
         eventually((configured.folder / "events.jsonl").exists)
     configured.record("inbox/calls/b.wav")
     assert configured("check", "--json").json["waiting"]["recordings"] == 1

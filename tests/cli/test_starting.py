@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 
 from service.domain.pipelines_file import load
 from tests.cli.desk import PIPELINES, Desk, Service, environment, eventually
-from tests.premises import free_port
 
 
 def test_init_writes_files_that_load_and_says_what_is_next(desk: Desk) -> None:
@@ -91,12 +90,11 @@ def test_the_stand_in_says_where_it_listens_and_takes_one_key(tmp_path: Path) ->
 
 
 def test_the_service_serves_until_it_is_told_to_stop(configured: Desk) -> None:
-    port = free_port()
-    configured.dotenv(
-        dict(line.split("=", 1) for line in env(configured)) | {"AFTERWORD_PORT": str(port), "AFTERWORD_REGOIN": "eu"}
-    )
-    with Service(configured) as service:
-        assert httpx2.get(f"http://127.0.0.1:{port}/healthz").is_success
+    settings = dict(line.split("=", 1) for line in env(configured))
+    configured.dotenv(settings | {"AFTERWORD_REGOIN": "eu"})
+    with Service(configured.folder) as service:
+        assert httpx2.get(f"{settings['AFTERWORD_PUBLIC_URL']}/healthz").is_success
+        assert not configured("check").err.count("/healthz")
     lines = [json.loads(line) for line in service.log.splitlines()]
     assert lines[-1]["event"] == "service.stopped"
     assert [line["place"] for line in lines if line["event"] == "setting.doubted"] == ["AFTERWORD_REGOIN"]

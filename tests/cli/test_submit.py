@@ -31,7 +31,7 @@ def test_a_recording_is_one_job_however_often_it_is_handed_over(configured: Desk
 
 def test_what_is_submitted_is_what_would_be_dropped(configured: Desk) -> None:
     configured.record("inbox/calls/a.wav")
-    with Service(configured):
+    with Service(configured.folder):
         first = configured("submit", "inbox/calls/a.wav", "--wait", "--json").json["jobs"]
     assert [(each["key"], each["status"]) for each in first] == [("calls/a.wav", "published")]
     assert len((configured.folder / "events.jsonl").read_bytes().splitlines()) == 1
