@@ -3,10 +3,8 @@
 from typing import Final
 
 SERVICE_STARTED: Final = "service.started"
-SERVICE_READY: Final = "service.ready"
 SERVICE_STOPPING: Final = "service.stopping"
 SERVICE_STOPPED: Final = "service.stopped"
-SERVICE_HEARTBEAT: Final = "service.heartbeat"
 SETTING_DOUBTED: Final = "setting.doubted"
 
 DROP_RECEIVED: Final = "drop.received"
@@ -46,7 +44,6 @@ ACCOUNT_RESUMED: Final = "account.resumed"
 
 STORE_FAILED: Final = "store.failed"
 STORE_RECOVERED: Final = "store.recovered"
-CLOCK_SKEWED: Final = "clock.skewed"
 
 LIBRARY_WARNED: Final = "library.warned"
 THREAD_FAILED: Final = "thread.failed"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from pydantic import JsonValue
 
@@ -98,6 +98,20 @@ def render(prompt: Prompt, context: Context) -> tuple[list[dict[str, JsonValue]]
         uses_transcript = uses_transcript or len(parts) > 1
         rendered.append({"role": message.role, "content": content})
     return rendered, uses_transcript
+
+
+def filled(request: Mapping[str, JsonValue], text: str) -> dict[str, JsonValue]:
+    """The request as the Gateway would fill it: `text` in place of the tag, and no transcript's id.
+
+    For a transcript that the vendor no longer has (vendor API reference: only the first tag of the first message).
+    """
+    messages: list[JsonValue] = []
+    left = 1 if "transcript_id" in request else 0
+    for message in cast("list[dict[str, str]]", request["messages"]):
+        content = message["content"]
+        messages.append({**message, "content": content.replace(TAG, text, left)})
+        left -= TAG in content and left > 0
+    return {**{name: value for name, value in request.items() if name != "transcript_id"}, "messages": messages}
 
 
 def _value(variable: Variable, context: Context) -> str:

@@ -13,6 +13,7 @@ from service.domain.errors import Code, Permanent, Transient
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted
+from service.domain.tally import ANSWERS
 from service.domain.templates import Source
 from service.domain.transcript import Document
 from service.engine.hold import Hold
@@ -45,12 +46,12 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
     assert job.transcript is not None
     if job.transcript.blank:
         return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
-    utterances = await _utterances(job, pipeline, context)
-    asking = Asking(hold=hold, job=job, context=context, utterances=utterances)
+    utterances, text = await _spoken(job, pipeline, context)
+    asking = Asking(hold=hold, job=job, context=context, utterances=utterances, text=text)
     job, failures, waits = _settled(job, await _asked(pipeline, asking), context)
     if waits:
         return _waiting(job, waits, context)
-    return verdict(job, pipeline, failures, context.now())
+    return _verdict(job, pipeline, failures, context.now())
 
 
 async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline]:
@@ -67,16 +68,19 @@ async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline
     return job, pipeline
 
 
-async def _utterances(job: Job, pipeline: Pipeline, context: Context) -> str | None:
-    """The speaker text, from our own transcript.json; only read where a prompt wants it."""
-    if not any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts):
-        return None
+async def _spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str | None, str | None]:
+    """The speaker text, and the text where the vendor has it no longer, from our own transcript.json.
+
+    It is only read where one of them is wanted.
+    """
+    if not job.forgotten and not any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts):
+        return None, None
     async with context.documents:
         body = await context.ports.results.get(context.place(job).transcript_json)
         if body is None:
             raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
         document = await asyncio.to_thread(Document.model_validate_json, body)
-        return prompts.spoken(document)
+        return prompts.spoken(document), document.text if job.forgotten else None
 
 
 async def _asked(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:
@@ -104,6 +108,7 @@ async def _one(prompt: Prompt, tasks: Mapping[str, "asyncio.Task[Ended]"], askin
     try:
         return await ask(prompt, used, asking)
     except Permanent as error:
+        asking.context.tally.count(ANSWERS, result="failed")
         structlog.get_logger().warning(
             happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
         )
@@ -147,7 +152,7 @@ def _waiting(job: Job, waits: Sequence[Wait], context: Context) -> Save:
     return save(job, Status.TRANSCRIBED, first.until, parked=first.gate if None not in gates else None)
 
 
-def verdict(job: Job, pipeline: Pipeline, failures: Mapping[str, Failure], now: float) -> Save:
+def _verdict(job: Job, pipeline: Pipeline, failures: Mapping[str, Failure], now: float) -> Save:
     """Every prompt has ended: a required one that failed fails the run, another makes it partial."""
     for prompt in pipeline.prompts:
         if prompt.required and prompt.name in failures:

@@ -1,5 +1,6 @@
 """One prompt, one answer: what is stored already is never asked for again."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from service.domain.times import rfc3339
 from service.engine.hold import Hold
 from service.stages.context import Context
 from service.stages.gates import through
+from service.stages.vendor import counted
 
 UNTOLD: Final = 60.0
 """Seconds to leave a model alone after a refusal that does not say how long: a whole window."""
@@ -34,6 +36,8 @@ class Asking:
     job: Job
     context: Context
     utterances: str | None
+    text: str | None
+    """The transcript's text, where the vendor has forgotten it."""
 
 
 async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Answer:
@@ -46,11 +50,13 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
     if body is not None:
         return stored_answer(body, key)
     request, digest = _rendered(prompt, used, asking)
-    answer = await _from_earlier_run(prompt, digest, asking)
-    if answer is None:
-        completion = await _completion(request, asking)
-        answer = _answer(prompt, digest, completion, asking)
-    return await _stored(key, answer, asking)
+    earlier = await _from_earlier_run(prompt, digest, asking)
+    if earlier is not None:
+        return await _stored(key, earlier, asking, "reused")
+    completion = await _completion(request, asking)
+    answer = _answer(prompt, digest, completion, asking)
+    # Paid for: it is stored even if this worker is told to stop right now.
+    return await asyncio.shield(_stored(key, answer, asking, "stored"))
 
 
 def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tuple[Mapping[str, JsonValue], str]:
@@ -67,7 +73,8 @@ def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tup
     if uses_transcript:
         request["transcript_id"] = job.transcript.id
     digests = {name: answer.digest for name, answer in used.items()}
-    return request, prompts.request_digest(request, job.transcript.id, digests)
+    digest = prompts.request_digest(request, job.transcript.id, digests)
+    return (request if asking.text is None else prompts.filled(request, asking.text)), digest
 
 
 async def _from_earlier_run(prompt: Prompt, digest: str, asking: Asking) -> Answer | None:
@@ -93,7 +100,8 @@ async def _completion(request: Mapping[str, object], asking: Asking) -> Completi
     async with through(context, Gate.GATEWAY):
         await asking.hold.renew()
         try:
-            return await context.ports.language_model.ask(request, within=WITHIN)
+            with counted(context, "ask"):
+                return await context.ports.language_model.ask(request, within=WITHIN)
         except Throttled as throttled:
             await context.ports.budget.exhausted(model, throttled.retry_after or UNTOLD)
             raise
@@ -124,11 +132,11 @@ def _answer(prompt: Prompt, digest: str, completion: Completion, asking: Asking)
     )
 
 
-async def _stored(key: str, answer: Answer, asking: Asking) -> Answer:
+async def _stored(key: str, answer: Answer, asking: Asking, how: str) -> Answer:
     results = asking.context.ports.results
     if await results.put_new(key, answer.to_bytes(), JSON):
         asking.hold.progressed()
-        asking.context.tally.count(ANSWERS, result="stored")
+        asking.context.tally.count(ANSWERS, result=how)
         structlog.get_logger().info(
             happened.ANSWER_STORED, prompt=answer.prompt, model=answer.model, request_id=answer.request_id
         )

@@ -105,7 +105,7 @@ async def _keep(job: Job, document: Document, context: Context) -> None:
     if pipeline is None or not document.words or job.transcript is None:
         return
     for form in pipeline.outputs.captions:
-        async with transcription(context):
+        async with transcription(context, "captions"):
             captions = await context.ports.transcriber.captions(job.transcript.id, form)
         await results.put_new(place.captions(form), captions.encode(), CAPTIONS[form])
 

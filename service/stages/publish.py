@@ -33,6 +33,7 @@ async def publish(hold: Hold, job: Job, context: Context) -> Save:
     if job.transcript and job.transcript.ours and pipeline and not pipeline.outputs.keep_transcript:
         await hold.save(save(job, Status.DECIDED, context.now(), keep_lease=True))
         await _forgotten(job, context)
+        job = job.model_copy(update={"forgotten": True})
     assert job.verdict is not None
     ended = Status.FAILED if job.verdict.outcome is Outcome.FAILED else Status.PUBLISHED
     return save(entered(job, ended, context.now()), ended, None)
@@ -97,7 +98,7 @@ async def _forgotten(job: Job, context: Context) -> None:
     assert job.transcript is not None
     doubles = [reading.id for reading in await noted(job, context)]
     for transcript_id in dict.fromkeys((job.transcript.id, *job.spent, *doubles)):
-        async with transcription(context):
+        async with transcription(context, "delete"):
             await context.ports.transcriber.delete(transcript_id)
         try:
             reading = await read(context, transcript_id)

@@ -99,7 +99,7 @@ async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
     await _room_at_vendor(hold, context)
     job = await _brought(hold, job, context)
     try:
-        async with transcription(context, Gate.BALANCE):
+        async with transcription(context, "submit", Gate.BALANCE):
             job = await _intended(hold, job, pipeline, context)
             transcript_id = await _posted(hold, job, pipeline, context)
     except OutcomeUnknown as unknown:
@@ -147,7 +147,7 @@ async def _brought(hold: Hold, job: Job, context: Context) -> Job:
     fresh = job.uploaded is not None and context.now() - job.uploaded.at < UPLOAD_KEPT
     if job.recording.kind is not Kind.FILE or fresh:
         return job
-    async with transcription(context), context.ports.recordings.open(job.recording) as sound:
+    async with transcription(context, "upload"), context.ports.recordings.open(job.recording) as sound:
         url = await context.ports.transcriber.upload(sound.chunks(), sound.size)
     job = job.model_copy(update={"uploaded": Uploaded(at=context.now(), url=url)})
     await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))

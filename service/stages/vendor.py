@@ -1,12 +1,13 @@
 """Asking the transcription API: through its gates, within its limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from service.domain.errors import Gate, Throttled
+from service.domain.errors import Gate, Permanent, Throttled, Transient
 from service.domain.job import TranscriptId
+from service.domain.tally import VENDOR_REQUESTS
 from service.domain.transcript import Listed, Reading
 from service.stages.context import Context
 from service.stages.gates import through
@@ -16,7 +17,7 @@ UNTOLD: Final = 5.0
 
 
 @asynccontextmanager
-async def transcription(context: Context, *more: Gate) -> AsyncIterator[None]:
+async def transcription(context: Context, operation: str, *more: Gate) -> AsyncIterator[None]:
     """A call to the transcription API. Raises Parked, Throttled; a Throttled answer holds back every other call too.
 
     The API has one allowance for all of its calls (vendor API reference: rate limits).
@@ -26,10 +27,27 @@ async def transcription(context: Context, *more: Gate) -> AsyncIterator[None]:
         raise Throttled("the transcription API asked to be left alone for a while", retry_after=left)
     async with through(context, Gate.TRANSCRIPTION, *more):
         try:
-            yield
+            with counted(context, operation):
+                yield
         except Throttled as throttled:
             context.holdback.refused(throttled.retry_after or UNTOLD)
             raise
+
+
+@contextmanager
+def counted(context: Context, operation: str) -> Iterator[None]:
+    """A request to the vendor, counted by how it ended."""
+    result = "answered"
+    try:
+        yield
+    except Transient as error:
+        result = type(error).__name__.lower()
+        raise
+    except Permanent:
+        result = "refused"
+        raise
+    finally:
+        context.tally.count(VENDOR_REQUESTS, operation=operation, result=result)
 
 
 async def polled(context: Context, *, patient: bool = False) -> None:
@@ -48,11 +66,11 @@ async def polled(context: Context, *, patient: bool = False) -> None:
 
 async def read(context: Context, transcript_id: TranscriptId) -> Reading:
     """What the vendor says of the transcript now. Raises as Transcriber.read, and Parked."""
-    async with transcription(context):
+    async with transcription(context, "read"):
         return await context.ports.transcriber.read(transcript_id)
 
 
 async def recent(context: Context, before: TranscriptId | None) -> Sequence[Listed]:
     """A page of the vendor's list. Raises as Transcriber.recent, and Parked."""
-    async with transcription(context):
+    async with transcription(context, "list"):
         return await context.ports.transcriber.recent(before)

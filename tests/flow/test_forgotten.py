@@ -1,0 +1,33 @@
+"""What the vendor was told to forget can still be asked about."""
+
+import httpx2
+import pytest
+
+from tests.premises import PIPELINES, Premises, eventually, until
+from tests.standin import clear_faults, ledger, set_faults, totals
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_retry_after_the_transcript_was_deleted_asks_with_our_own_copy(premises: Premises) -> None:
+    premises.pipelines(PIPELINES + "\n[pipelines.outputs]\nkeep_transcript = false\n")
+    refusal = {"status": 400, "message": "model X does not support it", "envelope": "handler"}
+    set_faults(premises.standin, {"on": "ask", "do": "status", "match": {"contains": "Summarize"}, **refusal})
+    async with premises.serving() as addresses:
+        premises.drop("one.wav", "The kettle leaks.", "We send another one on Friday.")
+        (failed,) = await premises.heard(1)
+        assert failed["data"]["outcome"] == "failed"
+        await eventually(lambda: ledger(premises.standin)["calls"].get("delete", 0) >= 1)
+        clear_faults(premises.standin)
+        async with httpx2.AsyncClient() as client:
+            path = f"{addresses.ops}/api/jobs/{failed['data']['job_id']}/retry"
+
+            async def retried() -> bool:
+                return (await client.post(path)).is_success
+
+            await until(retried)
+        _, event = await premises.heard(2)
+    assert event["data"]["outcome"] == "complete"
+    assert event["data"]["run"] == 2
+    assert "kettle" in event["data"]["answers"]["summary"]["content"]
+    assert totals(premises.standin)["transcripts_billed"] == 1
