@@ -231,3 +231,42 @@ def test_a_result_that_is_gone_or_changed_does_not_hide_the_job(done: Desk) -> N
     assert done("jobs", "show", good["id"], "--json").json["files"]["result"].endswith("(not one of ours any more)")
     result.unlink()
     assert done("jobs", "show", good["id"], "--json").json["files"].keys() == {"transcript_json", "transcript_txt"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        ({"on": "ask", "do": "status", "status": 503}, "waiting, after "),
+        ({"on": "ask", "do": "truncate"}, "failed (prompt_truncated: the answer was cut off at max_tokens=400)"),
+        ({"on": "ask", "do": "status", "status": 429, "retry_after": 60}, "waiting"),
+    ],
+)
+def test_a_job_shows_the_state_of_each_answer(
+    configured: Desk, standin: str, fault: dict[str, Any], state: str
+) -> None:
+    set_faults(standin, fault)
+    configured.record("a.mp3")
+    configured("submit", "a.mp3")
+    name = job(configured, "a.mp3")["id"]
+    with Service(configured.folder):
+        eventually(lambda: shown(configured, name)["answers"].get("summary", "").startswith(state))
+    told = shown(configured, name)
+    assert {"transcript_json", "transcript_txt"} <= told["files"].keys()
+    assert f"answers  summary  {state}" in configured("jobs", "show", name).out
+
+
+def test_a_job_in_trouble_says_what_it_tries_again(configured: Desk, standin: str) -> None:
+    set_faults(standin, {"on": "upload", "do": "status", "status": 503})
+    configured.record("a.mp3")
+    configured("submit", "a.mp3")
+    name = job(configured, "a.mp3")["id"]
+    with Service(configured.folder):
+        eventually(lambda: shown(configured, name)["trouble"] is not None)
+    said = configured("jobs", "show", name).out
+    assert "trouble     " in said
+    assert " in a row: " in said
+
+
+def shown(desk: Desk, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = desk("jobs", "show", name, "--json").json
+    return told

@@ -1,0 +1,101 @@
+"""What a job waits for, in words, and figures as people read them."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.cli import figures
+from service.cli.screen import clean, columns
+from service.cli.standing import standing, waits
+from service.domain.errors import Code
+from service.domain.job import Failure, Status, Trouble
+from service.engine.row import Row
+from service.ports import Closed
+from tests.cli.rows import job, row
+
+NOW = 1000.0
+TROUBLE = Trouble(attempts=3, since=1.0, last="the vendor answered 503")
+DOUBT = Failure(code=Code.SUBMISSION_IN_DOUBT, message="nobody knows")
+SHUT = Closed(gate="gateway", since=900.0, next_probe_at=1100.0, pause=4.0, reason="no entitlement")
+
+
+def troubled(status: Status, **more: float) -> Row:
+    return row("a", status, facts=job("a", status, trouble=TROUBLE), **more)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "what", "until", "send_on"),
+    [
+        (row("a", Status.PUBLISHED), "nothing", None, None),
+        (row("a", Status.FAILED), "a person: it has failed", None, "afterword jobs retry a"),
+        (row("a", Status.FAILED, facts=job("a", Status.FAILED, failure=DOUBT)), "a person", None, "dashboard that"),
+        (row("a", Status.RECEIVED), "a worker", None, "`afterword serve`"),
+        (row("a", Status.RECEIVED, due_at=1200.0), "its due time", 1200.0, None),
+        (row("a", Status.DECIDED, lease_until=1010.0), "a worker is at it (publishing)", 1010.0, None),
+        (row("a", Status.SUBMITTED, due_at=1200.0), "AssemblyAI's callback", 1200.0, None),
+        (row("a", Status.TRANSCRIBED, due_at=1200.0), "an allowance of the LLM Gateway", 1200.0, None),
+        (row("a", Status.RECEIVED, claims=4, claimable_at=1300.0), "4 workers came no further", 1300.0, None),
+        (troubled(Status.RECEIVED, due_at=1200.0), "3 that failed: the vendor answered 503", 1200.0, None),
+        (row("a", Status.TRANSCRIBED, parked="gateway"), "no entitlement", 1100.0, "may use the LLM Gateway"),
+        (row("a", Status.TRANSCRIBED, parked="balance", due_at=1200.0), "an allowance", 1200.0, None),
+    ],
+)
+def test_what_a_job_waits_for(waiting: Row, what: str, until: float | None, send_on: str | None) -> None:
+    found = waits(waiting, [SHUT], NOW)
+    assert what in found.what
+    assert found.until == until
+    assert found.send_on == send_on if send_on is None else send_on in str(found.send_on)
+
+
+def test_what_a_newer_version_wrote_is_shown_as_far_as_it_can_be() -> None:
+    newer = replace(row("a", Status.RECEIVED), status="polished", facts={"sparkle": 1}, due_at=None)
+    shown = standing(newer)
+    assert (shown.name, shown.doing, shown.more) == ("a", "polished", "written by a newer version")
+    assert waits(newer, [], NOW).send_on == "upgrade this one"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "more"),
+    [
+        (row("a", Status.PUBLISHED), "complete"),
+        (row("a", Status.FAILED), "prompt_failed: it was cut off"),
+        (row("a", Status.SUBMITTED, parked="balance"), "waits for the account (balance)"),
+        (troubled(Status.SUBMITTED), "trying again: the vendor answered 503"),
+        (row("a", Status.SUBMITTED, facts=job("a", Status.SUBMITTED).model_copy(update={"run": 3})), "run 3"),
+        (row("a", Status.SUBMITTED), ""),
+    ],
+)
+def test_what_is_said_beside_a_stage(waiting: Row, more: str) -> None:
+    assert standing(waiting).more == more
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (figures.size(999), "999 B"),
+        (figures.size(1_000), "1.0 kB"),
+        (figures.size(1_234_567_890), "1.2 GB"),
+        (figures.size(5 * 10**15), "5,000.0 TB"),
+        (figures.lasting(-5), "0 s"),
+        (figures.lasting(119), "119 s"),
+        (figures.lasting(120), "2 min"),
+        (figures.lasting(7_300), "2 h"),
+        (figures.lasting(86_400 * 3), "3 d"),
+        (figures.count(1, "entry", "entries"), "1 entry"),
+        (figures.count(2_000, "entry", "entries"), "2,000 entries"),
+        (figures.when(60.0, 0.0), "1970-01-01 00:01:00Z (in 60 s)"),
+        (figures.when(0.0, 60.0), "1970-01-01 00:00:00Z (60 s ago)"),
+    ],
+)
+def test_figures_are_read_at_a_glance(told: str, said: str) -> None:
+    assert told == said
+
+
+def test_columns_stand_below_each_other_whatever_the_script() -> None:
+    assert columns([("录音", "x"), ("a", "y"), ("\x1b\udcff", "")]) == [
+        "录音" + " " * 8 + "x",
+        "a" + " " * 11 + "y",
+        "\\x1b\\udcff",
+    ]
+    assert columns([]) == []
+    assert clean("a\nb\t\u202e\udcff") == "a\\nb\\t\\u202e\\udcff"
