@@ -27,6 +27,9 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Each is a module of this package with a function `register`."""
 
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C: 128 and the signal's number."""
+
 TOLD: Final = "Every recording that lands gets its transcript, the answers to your prompts, and one event that says so."
 
 
@@ -41,6 +44,9 @@ def run(arguments: Sequence[str]) -> int:
         command.main(args=list(arguments), prog_name="afterword")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except KeyboardInterrupt:
+        # Before a command has taken over: what it needs is still being imported.
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last resort: people get a sentence, never a traceback
         return complain(error)
     return 0
