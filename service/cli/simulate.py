@@ -21,6 +21,17 @@ KEY: Final = "ASSEMBLYAI_API_KEY"
 DEFAULT_KEY: Final = "stand-in"
 DEFAULTS: Final = Options()
 
+Key = Annotated[
+    str | None, typer.Option(help=f"The only key it accepts; by default the value of {KEY}, else `{DEFAULT_KEY}`.")
+]
+FaultRules = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RULE", help="A fault, such as 'webhook lose probability=0.2'; may be repeated."),
+]
+Library = Annotated[
+    Path, typer.Option(exists=True, file_okay=False, help="Folder of the recordings that it knows (scripts.json).")
+]
+
 
 def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
@@ -45,13 +56,8 @@ def simulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     ready_file: Annotated[Path | None, typer.Option(help="Gets the URL once it listens.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(help=f"The only key it accepts; by default the value of {KEY}, else `{DEFAULT_KEY}`.")
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(metavar="RULE", help="A fault, such as 'webhook lose probability=0.2'; may be repeated."),
-    ] = None,
+    api_key: Key = None,
+    fault: FaultRules = None,
     queue_seconds: Annotated[float, _span("How long a transcript stays queued.")] = DEFAULTS.queue_seconds,
     process_seconds: Annotated[float, _span("How long it is processed.")] = DEFAULTS.process_seconds,
     parallel_jobs: Annotated[int, _many("Transcripts worked on at once.")] = DEFAULTS.parallel_jobs,
@@ -64,12 +70,10 @@ def simulate(
     answer_seconds: Annotated[float, _span("How long the Gateway takes to answer.")] = DEFAULTS.answer_seconds,
     upstream_retry_seconds: Annotated[float, _span("Its pause after a failure.")] = DEFAULTS.upstream_retry_seconds,
     refuse_unfinished: Annotated[
-        bool, typer.Option(help="Refuse prompts on transcripts that are not completed.")
+        bool, typer.Option(help="Refuse prompts on unfinished transcripts.")
     ] = DEFAULTS.refuse_unfinished,
     seed: Annotated[int, typer.Option(help="Seeds the dice of the faults.")] = DEFAULTS.seed,
-    recordings: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of the recordings that it knows (scripts.json).")
-    ] = DEFAULTS.recordings,
+    recordings: Library = DEFAULTS.recordings,
 ) -> None:
     """Run the AssemblyAI stand-in alone, for development and tests.
 
@@ -94,14 +98,15 @@ def simulate(
         seed=seed,
         recordings=recordings,
     )
-    if not (recordings / "scripts.json").is_file():
-        raise refusal("--recordings", f"there is no scripts.json in {recordings}", "name a folder that has one")
-    if ready_file is not None and not ready_file.absolute().parent.is_dir():
-        raise refusal("--ready-file", f"its folder {ready_file.parent} is not there", "make it, or name another one")
     _serve(options, host, port, ready_file)
 
 
 def _serve(options: Options, host: str, port: int, ready_file: Path | None) -> None:
+    if not (options.recordings / "scripts.json").is_file():
+        what = f"there is no scripts.json in {options.recordings}"
+        raise refusal("--recordings", what, "name a folder that has one")
+    if ready_file is not None and not ready_file.absolute().parent.is_dir():
+        raise refusal("--ready-file", f"its folder {ready_file.parent} is not there", "make it, or name another one")
     try:
         run(options, host=host, port=port, ready_file=ready_file, ready=lambda url: _tell(url, options))
     except ListenError as error:
