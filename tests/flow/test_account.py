@@ -10,7 +10,7 @@ from tests.premises import Premises
 from tests.standin import clear_faults, ledger, set_faults, totals
 
 JOBS = 20
-WATCHED = 4.0
+WATCHED = 3.0
 PROBES_AT_MOST = 2
 """At one gate while it is watched: the first two seconds after it was shut, the next four later."""
 

@@ -110,7 +110,7 @@ def disk_full(premises: Premises, service: Process) -> Iterator[None]:
 
 @contextmanager
 def size_limited(premises: Premises, service: Process) -> Iterator[None]:
-    """As a full disk, where no file system of one's own can be mounted: no file may grow beyond what the WAL is."""
+    """Nearly a full disk: no file of the service may grow beyond what the WAL is."""
     most = Path(f"{store(premises)}-wal").stat().st_size
     unlimited = resource.prlimit(service.popen.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(service.popen.pid, resource.RLIMIT_FSIZE, (most, unlimited[1]))
@@ -146,20 +146,21 @@ def store(premises: Premises) -> Path:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that is easily filled."""
+def small_disk(tmp_path: Path) -> Iterator[Path | None]:
+    """A file system of its own that is easily filled; None where none can be mounted, which takes root."""
     place = tmp_path / "small"
     place.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=16m", "none", place], check=False, capture_output=True
     )
     if mounted.returncode:
-        pytest.skip("only root can mount a small disk")
+        yield None
+        return
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
-@pytest.mark.parametrize("broken", [locked, size_limited, read_only, gone], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("broken", [locked, read_only, gone], ids=lambda way: way.__name__)
 def test_with_the_store_broken_only_503_is_answered_and_all_is_well_again(
     tmp_path: Path, standin: str, broken: Callable[[Premises, Process], "contextmanager[None]"]
 ) -> None:
@@ -169,16 +170,17 @@ def test_with_the_store_broken_only_503_is_answered_and_all_is_well_again(
 
 
 def test_with_the_disk_full_only_503_is_answered_and_all_is_well_again(
-    tmp_path: Path, standin: str, small_disk: Path
+    tmp_path: Path, standin: str, small_disk: Path | None
 ) -> None:
-    _goes_through_it(Premises(tmp_path, standin, AFTERWORD_JOBS=f"sqlite:///{small_disk}/jobs.db"), disk_full)
+    premises = Premises(tmp_path, standin, AFTERWORD_JOBS=f"sqlite:///{small_disk or tmp_path}/jobs.db")
+    _goes_through_it(premises, disk_full if small_disk else size_limited)
 
 
 def _goes_through_it(premises: Premises, broken: Callable[..., "contextmanager[None]"]) -> None:
     with Process(premises, before=as_anybody) as service:
         premises.drop("ended.wav", "This one is through.")
         eventually(lambda: [row.ended for row in rows(premises).values()] == [True])
-        set_faults(premises.standin, {"on": "submit", "do": "take", "seconds": 4.0})
+        set_faults(premises.standin, {"on": "submit", "do": "take", "seconds": 2.0})
         premises.drop("waiting.wav", "This one is at the vendor.")
         eventually(lambda: "waiting.wav" in rows(premises) and rows(premises)["waiting.wav"].subject)
         standing = rows(premises)

@@ -13,7 +13,8 @@ from tests.longrun.processes import Process, audit, beside, calls, eventually, r
 from tests.premises import Premises
 from tests.standin import ledger, set_faults
 
-LEASE = 3.0
+LEASE = 2.5
+"""Seconds; a submission is begun only with two of them left."""
 TRIES = 8
 
 
@@ -121,7 +122,7 @@ def test_frozen_between_two_answers(shared: Premises) -> None:
     set_faults(
         shared.standin,
         {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2},
-        {"on": "ask", "do": "slow", "seconds": 4.0, "match": {"contains": "what is next"}, "times": 1},
+        {"on": "ask", "do": "slow", "seconds": 2.5, "match": {"contains": "what is next"}, "times": 1},
     )
     with Process(shared, "first") as first:
         shared.drop("one.wav", "Two questions are out.")

@@ -17,8 +17,8 @@ def test_two_processes_share_store_and_inbox_and_do_nothing_twice(tmp_path: Path
         for number in range(JOBS // 2):
             premises.drop(f"after/{number}.wav", f"Number {number} came later.")
         eventually(lambda: len(premises.events()) >= JOBS)
-        received = [{line["key"] for line in process.lines("drop.received")} for process in (first, second)]
-        told = [len(process.lines("job.published")) for process in (first, second)]
+    received = [{line["key"] for line in process.lines("drop.received")} for process in (first, second)]
+    told = [len(process.lines("job.published")) for process in (first, second)]
     # Both watched the inbox; whoever came first made the job, and only one did.
     assert len(received[0]) + len(received[1]) == len(received[0] | received[1]) == JOBS
     assert all(received)

@@ -9,7 +9,7 @@ from tests.longrun.silence import burst, watched
 from tests.premises import Premises
 from tests.standin import set_faults
 
-JOBS = 24
+JOBS = 14
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["all callbacks lost", "no public URL"])

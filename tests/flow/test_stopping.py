@@ -11,7 +11,7 @@ from tests.premises import SECRET, Premises
 from tests.standin import clear_faults, set_faults
 
 JOBS = 50
-GRACE = 4.0
+GRACE = 3.0
 LEASE = 60.0
 """Longer than the test waits for anything: whoever waited for a lease to run out would be late."""
 
@@ -45,7 +45,7 @@ def test_stopped_in_the_middle_of_fifty_analyses(tmp_path: Path, standin: str) -
 
 def test_while_it_stops_a_callback_is_sent_away_to_come_again(tmp_path: Path, standin: str) -> None:
     premises = Premises(tmp_path, standin, AFTERWORD_SHUTDOWN_GRACE="6")
-    set_faults(standin, {"on": "ask", "do": "slow", "seconds": 2.0})
+    set_faults(standin, {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2})
     with Process(premises) as service:
         premises.drop("one.wav", "An answer is waited for.")
         eventually(lambda: calls(standin, "ask") == 2)

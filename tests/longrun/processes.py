@@ -100,7 +100,7 @@ def beside(premises: Premises) -> Mapping[str, str]:
     return {"AFTERWORD_PORT": str(free_port()), "AFTERWORD_OPS_PORT": str(free_port())}
 
 
-def eventually(true: Callable[[], object], within: float = WITHIN, every: float = 0.02) -> None:
+def eventually(true: Callable[[], object], within: float = WITHIN, every: float = 0.05) -> None:
     """Return as soon as it is true; fail when it never is."""
     ends = time.monotonic() + within
     while not true():
