@@ -247,13 +247,14 @@ def test_who_waits_too_long_is_told_what_is_stuck(tmp_path: Path) -> None:
 
 
 def test_a_signal_is_heeded_between_two_steps(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     stop = Stop()
     watch = Watch(log=Log(tmp_path / "service.log"), stop=stop, within=10)
     with stop.heeded():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Stopped):
             watch.until(lambda: False, "nothing", ())
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_failure_is_shown_with_its_reason() -> None:
