@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from service.domain.pipelines_file import load
+from service.domain.pipelines.file import load
 from service.engine.row import Row
 from service.serve import Addresses, running
 from service.settings.load import Settings

@@ -9,8 +9,8 @@ from typing import Final
 
 from service import telemetry
 from service.cli.complaints import refusal, warn
-from service.domain import pipelines_file
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import load as load_pipelines
 from service.domain.tally import NoTally
 from service.settings.fields import Group
 from service.settings.load import GROUPS, Settings
@@ -33,7 +33,7 @@ def settings_for(*needs: type[Group]) -> Settings:
 
 def pipelines_for(settings: Settings) -> Pipelines:
     """The pipelines of the file that the settings name; what is doubtful is told. Raises Refused."""
-    loaded = pipelines_file.load(settings.pipelines.path)
+    loaded = load_pipelines(settings.pipelines.path)
     warn(loaded.warnings)
     return loaded.pipelines
 

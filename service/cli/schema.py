@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service.cli.screen import out_json
-from service.domain.pipelines_raw import json_schema
+from service.domain.pipelines.raw import json_schema
 from service.domain.schemas import event_schema
 
 

@@ -12,11 +12,11 @@ from service.cli.configuration import context_for, settings_for, standing_store
 from service.cli.figures import count, when
 from service.cli.screen import columns, note, out, out_json
 from service.cli.standing import CURES
-from service.domain import pipelines_file
 from service.domain.errors import Refused
 from service.domain.job import Status
 from service.domain.masking import told
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import load as load_pipelines
 from service.domain.times import rfc3339
 from service.ports import Closed, Count
 from service.settings.groups import JobStore, PipelinesPlace
@@ -79,7 +79,7 @@ async def _looked(settings: Settings) -> Overview:
 def _digest(settings: Settings) -> str | None:
     """Of the file as it is now; `afterword check` says what is wrong with one that has none."""
     try:
-        return pipelines_file.load(settings.pipelines.path).pipelines.digest
+        return load_pipelines(settings.pipelines.path).pipelines.digest
     except Refused:
         return None
 

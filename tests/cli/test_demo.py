@@ -17,7 +17,7 @@ from service.cli.demonstration.figures import Outcomes
 from service.cli.demonstration.story import Stop, Stopped, Stuck, Watch
 from service.cli.demonstration.vendor import Ledger, troubles
 from service.cli.demonstration.watching import Course, Log, advanced
-from service.domain.pipelines_file import load
+from service.domain.pipelines.file import load
 from service.simulator import recogniser
 from service.templates import starter
 from tests.cli.desk import Desk, environment, eventually, process

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.domain.pipelines_file import load
+from service.domain.pipelines.file import load
 from tests.cli.desk import PIPELINES, Desk, Service, environment, eventually
 
 

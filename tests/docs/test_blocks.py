@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.domain.pipelines_file import load
+from service.domain.pipelines.file import load
 from service.domain.schemas import event_schema
 from service.simulator.rules import parse_rule
 from service.simulator.scripts import from_script

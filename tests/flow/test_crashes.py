@@ -61,7 +61,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
 def test_killed_there_it_goes_on_there(tmp_path: Path, standin: str, moment: Moment) -> None:
-    premises = Premises(tmp_path, standin, AFTERWORD_LEASE="2.5")
+    premises = Premises(tmp_path, standin, AFTERWORD_LEASE="2")
     set_faults(standin, *moment.faults)
     with Process(premises, "killed") as killed:
         premises.drop("one.wav", "What was begun is brought to its end.")
@@ -75,7 +75,7 @@ def test_killed_there_it_goes_on_there(tmp_path: Path, standin: str, moment: Mom
 
 @pytest.mark.parametrize("begun", [False, True], ids=["result put", "event half written"])
 def test_killed_while_it_tells_it_tells_the_same_once(tmp_path: Path, standin: str, begun: bool) -> None:
-    premises = Premises(tmp_path, standin, AFTERWORD_LEASE="2.5")
+    premises = Premises(tmp_path, standin, AFTERWORD_LEASE="2")
     events = tmp_path / "events.jsonl"
     with events.open("ab") as file:
         # The service appends under this lock, and so stands between its result and its event.
@@ -97,7 +97,7 @@ def test_killed_while_it_tells_it_tells_the_same_once(tmp_path: Path, standin: s
 
 def test_killed_after_the_event_it_tells_again_only_the_same(tmp_path: Path, standin: str) -> None:
     # Between the event and the end of the row lies the deletion at the vendor, which can be made to last.
-    premises = Premises(tmp_path, standin, AFTERWORD_LEASE="2.5")
+    premises = Premises(tmp_path, standin, AFTERWORD_LEASE="2")
     pipelines = (tmp_path / "pipelines.toml").read_text()
     premises.pipelines(pipelines + "\n[pipelines.outputs]\nkeep_transcript = false\n")
     set_faults(standin, {"on": "delete", **SLOW})

@@ -13,8 +13,7 @@ from tests.longrun.processes import Process, audit, beside, calls, eventually, r
 from tests.premises import Premises
 from tests.standin import ledger, set_faults
 
-LEASE = 2.5
-"""Seconds; a submission is begun only with two of them left."""
+LEASE = 2.0
 TRIES = 8
 
 
@@ -118,7 +117,7 @@ def test_frozen_between_the_intent_and_the_submission(shared: Premises, store: C
     audit(shared, number + 1)
 
 
-def test_frozen_between_two_answers(shared: Premises) -> None:
+def test_frozen_between_two_answers(shared: Premises, store: Callable[[], Store]) -> None:
     set_faults(
         shared.standin,
         {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2},
@@ -131,7 +130,13 @@ def test_frozen_between_two_answers(shared: Premises) -> None:
         with Process(shared, "second", **beside(shared)) as second:
             # The other one is at the last prompt: whoever woke now without looking at the lease would ask it too.
             eventually(lambda: calls(shared.standin, "ask") == 5)
+            # It cannot find out for a while that its lease is lost, and must not ask before it knows.
+            held = store()
+            held.lock()
             first.thaw()
+            time.sleep(0.7)
+            assert calls(shared.standin, "ask") == 5
+            held.release()
             eventually(lambda: first.lines("job.lease_lost"))
             assert len(first.lines("answer.stored")) == 0
             eventually(shared.events)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import Problem, Refused
-from service.domain.pipelines_file import Loaded, load
+from service.domain.pipelines.file import Loaded, load
 
 HEAD = """\
 [defaults]

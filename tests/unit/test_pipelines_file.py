@@ -6,7 +6,7 @@ import pytest
 
 from service.domain.errors import Refused
 from service.domain.pipeline import SPEECH_MODELS, Outputs
-from service.domain.pipelines_file import load
+from service.domain.pipelines.file import load
 from service.templates import starter
 from tests.unit.pipelines_samples import HEAD, PROMPT, loaded, refused, written
 

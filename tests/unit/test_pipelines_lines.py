@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.toml_lines import Path, scan
+from service.domain.pipelines.toml_lines import Path, scan
 
 TEXT = '''\
 # comment = 1

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from service.domain.errors import Problem, Refused
-from service.domain.pipelines_file import load
-from service.domain.pipelines_raw import json_schema
+from service.domain.pipelines.file import load
+from service.domain.pipelines.raw import json_schema
 from service.templates import starter
 from tests.unit.pipelines_samples import written
 

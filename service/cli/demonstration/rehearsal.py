@@ -10,9 +10,9 @@ from service.cli.demonstration import samples as recordings
 from service.cli.demonstration.processes import bare, places
 from service.cli.demonstration.samples import Sample
 from service.cli.screen import note
-from service.domain import pipelines_file
 from service.domain.errors import Refused
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import load as load_pipelines
 from service.settings.groups import Vendor
 from service.settings.load import Settings
 from service.templates import starter
@@ -43,7 +43,7 @@ def plan(
     if pipelines and not _there(pipelines):
         cure = "name a pipelines file, or make one with `afterword init`"
         raise refusal("--pipelines", f"there is no file {pipelines}", cure)
-    loaded = pipelines_file.load(pipelines.resolve()) if pipelines else None
+    loaded = load_pipelines(pipelines.resolve()) if pipelines else None
     if pipelines and loaded:
         warn(loaded.warnings)
         chosen = _taken(chosen, loaded.pipelines, pipelines)
@@ -53,7 +53,7 @@ def plan(
         (folder / "inbox").mkdir()
         if loaded is None:
             file.write_text(starter.demo(), encoding="utf-8")
-            loaded = pipelines_file.load(file)
+            loaded = load_pipelines(file)
     except OSError as error:
         raise _unusable(folder, error) from None
     return Plan(

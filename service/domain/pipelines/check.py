@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from service.domain import attributes, globs, prompts, transcript_options
+from service.domain import attributes, globs, prompts
 from service.domain.errors import Problem
-from service.domain.pipelines_prompts import Draft, ReadFile, check_needs, check_said, draft
-from service.domain.pipelines_raw import RawAsked, RawPipeline, request_of
-from service.domain.pipelines_shape import Shaped, Source
+from service.domain.pipelines import transcript_options
+from service.domain.pipelines.prompts import Draft, ReadFile, check_needs, check_said, draft
+from service.domain.pipelines.raw import RawAsked, RawPipeline, request_of
+from service.domain.pipelines.shape import Shaped, Source
+from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
-from service.domain.toml_lines import Path
 
 LARGEST_WHOLE: Final = 2**53
 """Beyond it JSON readers lose digits."""

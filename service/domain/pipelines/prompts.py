@@ -6,12 +6,12 @@ from typing import Final
 
 from service.domain.errors import Problem
 from service.domain.pipeline import Message
-from service.domain.pipelines_raw import RawPrompt
-from service.domain.pipelines_shape import Source
+from service.domain.pipelines.raw import RawPrompt
+from service.domain.pipelines.shape import Source
+from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
 from service.domain.templates import Source as VariableSource
 from service.domain.templates import Variable, parse
-from service.domain.toml_lines import Path
 
 WAYS: Final = ("prompt", "prompt_file", "messages")
 """How a prompt may say what it asks."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.domain import transcript_options
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt
-from service.domain.pipelines_check import review, transcript_of
-from service.domain.pipelines_prompts import Draft
-from service.domain.pipelines_raw import RawDefaults, RawOutputs, RawPipeline, request_of
-from service.domain.pipelines_shape import Shaped, Source, shape
+from service.domain.pipelines import transcript_options
+from service.domain.pipelines.check import review, transcript_of
+from service.domain.pipelines.prompts import Draft
+from service.domain.pipelines.raw import RawDefaults, RawOutputs, RawPipeline, request_of
+from service.domain.pipelines.shape import Shaped, Source, shape
+from service.domain.pipelines.toml_lines import scan
 from service.domain.spelling import shown
-from service.domain.toml_lines import scan
 
 LARGEST: Final = 1024 * 1024
 """Bytes, of the file and of each prompt file."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.domain.errors import Problem
-from service.domain.pipelines_raw import (
+from service.domain.pipelines.raw import (
     RawDefaults,
     RawFallback,
     RawFallbackConfig,
@@ -20,8 +20,8 @@ from service.domain.pipelines_raw import (
     RawPipeline,
     RawPrompt,
 )
+from service.domain.pipelines.toml_lines import Lines, Path
 from service.domain.spelling import did_you_mean, shown
-from service.domain.toml_lines import Lines, Path
 
 EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     {
