@@ -32,7 +32,7 @@ from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.drop import Drop
 from service.stages.step import step
-from service.wiring import Store, drops, opened_store, wired
+from service.wiring import Store, drops, intake, opened_store, wired
 
 BACKLOG: Final = 2048
 PRUNE_EVERY: Final = 3600.0
@@ -90,7 +90,7 @@ async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tup
     ):
         async with _store(settings) as store, wired(settings, pipelines, store, metrics) as context:
             workers = _workers(settings, context)
-            drop = _drop(context, workers)
+            drop = intake(context, lambda job_id: workers.wake(RowId(job_id)))
             servers = [
                 _server(_public(settings, context, workers), public),
                 _server(_private(settings, context, drop, metrics), private),
@@ -134,19 +134,6 @@ def _workers(settings: Settings, context: Context) -> Workers:
         clock=context.clock,
         monotonic=time.monotonic,
         random=context.random,
-    )
-
-
-def _drop(context: Context, workers: Workers) -> Drop:
-    return Drop(
-        table=context.ports.table,
-        results=context.ports.results,
-        pipelines=context.pipelines,
-        name=context.terms.name,
-        limits=context.terms.limits,
-        clock=context.clock,
-        tally=context.tally,
-        wake=lambda job_id: workers.wake(RowId(job_id)),
     )
 
 

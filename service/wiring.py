@@ -3,7 +3,7 @@
 import random
 import time
 from asyncio import Semaphore
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.jobs.sqlite import SqliteStore, open_store
 from service.adapters.recordings.files import Files
 from service.adapters.results.folder import FolderResults
-from service.domain.job import STEPS, Recording
+from service.domain.job import STEPS, JobId, Recording
 from service.domain.pipeline import Pipelines
 from service.domain.places import FOLDER
 from service.domain.retry import Retry
@@ -80,6 +80,20 @@ async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: T
             random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret
             documents=Semaphore(DOCUMENTS),
         )
+
+
+def intake(context: Context, wake: Callable[[JobId], None]) -> Drop:
+    """What makes jobs of recordings; `wake` is told of each new one."""
+    return Drop(
+        table=context.ports.table,
+        results=context.ports.results,
+        pipelines=context.pipelines,
+        name=context.terms.name,
+        limits=context.terms.limits,
+        clock=context.clock,
+        tally=context.tally,
+        wake=wake,
+    )
 
 
 def drops(settings: Settings, store: Store, drop: Drop, tally: Tally) -> Drops:

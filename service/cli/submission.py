@@ -95,20 +95,6 @@ async def submitted(found: Found, order: Order, context: Context, drop: Drop, la
     return Submitted(job_id=made.job_id, new=made.created, pipeline=made.pipeline, key=what.key, uri=what.uri)
 
 
-def intake(context: Context) -> Drop:
-    """What makes the jobs; the service finds them due by itself."""
-    return Drop(
-        table=context.ports.table,
-        results=context.ports.results,
-        pipelines=context.pipelines,
-        name=context.terms.name,
-        limits=context.terms.limits,
-        clock=context.clock,
-        tally=context.tally,
-        wake=lambda _: None,
-    )
-
-
 def unlooked(found: Found, order: Order) -> Submitted:
     """What a dry run tells where there is no job store yet: everything is new."""
     what, pipeline = found

@@ -13,10 +13,11 @@ from service.cli.complaints import FAILED, refusal
 from service.cli.configuration import context_for, pipelines_for, settings_for
 from service.cli.figures import count
 from service.cli.screen import note, out, out_json
-from service.cli.submission import Order, Submitted, concluded, intake, read, submitted, unlooked
+from service.cli.submission import Order, Submitted, concluded, read, submitted, unlooked
 from service.domain import targets
 from service.domain.targets import Target
 from service.settings.groups import DropsPlace, EventsPlace, JobStore, PipelinesPlace, ResultsPlace
+from service.wiring import intake
 
 Named = Annotated[
     list[str], typer.Argument(metavar="TARGET...", show_default=False, help="A path, https://… or transcript:ID.")
@@ -68,7 +69,7 @@ async def _each(named: Sequence[Target], order: Order) -> int:
     if order.dry_run and not order.settings.jobs.place.path.exists():
         return await concluded([unlooked(each, order) for each in found], order, None)
     async with context_for(order.settings, order.pipelines) as context:
-        drop = intake(context)
+        drop = intake(context, wake=lambda _: None)
         return await concluded([await submitted(each, order, context, drop) for each in found], order, context)
 
 
@@ -91,7 +92,7 @@ def _folders(named: Sequence[Target], order: Order, *, yes: bool) -> int:
 
 async def _handed_over(places: Sequence[Path], order: Order, total: int) -> int:
     async with context_for(order.settings, order.pipelines) as context:
-        done, complete = await backfill.handed_over(places, order, context, intake(context), total)
+        done, complete = await backfill.handed_over(places, order, context, intake(context, wake=lambda _: None), total)
         note(_summary(done))
         code = await concluded(done, order, context)
         return code if complete else FAILED
