@@ -35,6 +35,8 @@ from service.stages.step import step
 from service.wiring import Store, drops, intake, opened_store, wired
 
 BACKLOG: Final = 2048
+LAST_ANSWERS: Final = 2
+"""Seconds of the grace that are kept for the answers that the listeners still owe."""
 PRUNE_EVERY: Final = 3600.0
 PRUNE_AGAIN: Final = 0.2
 
@@ -97,9 +99,9 @@ async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tup
             ]
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
-            intake = asyncio.ensure_future(drops(settings, store, drop, metrics).watch(drop.take))
+            watching = asyncio.ensure_future(drops(settings, store, drop, metrics).watch(drop.take))
             upkeep = asyncio.ensure_future(_upkeep(settings, store))
-            failed = asyncio.ensure_future(_first_failure([*tasks, intake, upkeep]))
+            failed = asyncio.ensure_future(_first_failure([*tasks, watching, upkeep]))
             addresses = Addresses(public=_url(public), ops=_url(private))
             structlog.get_logger().info(
                 happened.SERVICE_STARTED, version=__version__, public=addresses.public, ops=addresses.ops
@@ -108,8 +110,9 @@ async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tup
                 yield addresses, failed
             finally:
                 failed.cancel()
-                await _stopped([intake, upkeep])
-                await workers.stop(settings.work.shutdown_grace)
+                await _stopped([watching, upkeep])
+                grace = settings.work.shutdown_grace
+                await workers.stop(max(grace - LAST_ANSWERS, grace / 2))
                 for server, _ in servers:
                     server.should_exit = True
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -170,7 +173,7 @@ def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics)
 
 
 def _server(app: ASGIApp, sock: socket.socket) -> tuple[Listener, socket.socket]:
-    return Listener(listening(app)), sock
+    return Listener(listening(app, last_answers=LAST_ANSWERS)), sock
 
 
 @contextlib.contextmanager
