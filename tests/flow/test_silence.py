@@ -18,9 +18,10 @@ def test_without_callbacks_everything_completes_within_the_bounds(tmp_path: Path
     set_faults(standin, {"on": "webhook", "do": "lose"})
     for number in range(JOBS):
         premises.drop(f"{number}.wav", f"Nobody calls about number {number}.")
-    with Process(premises):
+    with Process(premises) as service:
         polled = watched(standin, lambda: len(premises.events()) >= JOBS)
     assert polled[-1].polls >= JOBS
+    assert len(service.lines("callback.lost")) == (JOBS if asked else 0)
     assert burst(polled) <= 5, "more polls than five a second and a burst of one second's"
     found = audit(premises, JOBS)
     assert found["totals"]["callbacks"]["delivered"] == 0

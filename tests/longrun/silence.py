@@ -2,8 +2,8 @@
 
     python -m tests.longrun.silence --recordings 300
 
-About two minutes: each recording takes one look at it and one at the vendor's list. Prints the polls of every ten
-seconds and the worst burst; exits 1 if the bound was broken.
+About a minute: each recording takes a look at it, and now and then one at the vendor's list tells which callbacks were
+lost. Prints the polls of every ten seconds and the worst burst; exits 1 if the bound was broken.
 """
 
 import argparse
