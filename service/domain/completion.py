@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import ConfigDict
+
 from service.domain.job import Fact
 
 
@@ -17,6 +19,9 @@ class Finish(StrEnum):
 
 class Usage(Fact):
     """Tokens, by one naming, whichever the vendor used."""
+
+    # Stored answers are read and never written again: what a newer replica counted is not lost by overlooking it.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -5,7 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NewType
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.domain.errors import Code
 from service.engine.rules import Steps
@@ -181,3 +181,15 @@ class Job(Fact):
     forgotten: bool = False
     """The vendor has the transcript no longer, because we had it deleted: what is asked now brings the text along."""
     timeline: tuple[Moment, ...] = ()
+
+
+class NotUnderstood(Exception):
+    """Another version wrote it: nothing may be done with it, least of all by overlooking what is new in it."""
+
+
+def understood(facts: Mapping[str, object]) -> Job:
+    """The job that a row's facts tell of. Raises NotUnderstood."""
+    try:
+        return Job.model_validate(facts)
+    except ValidationError:
+        raise NotUnderstood from None

@@ -74,8 +74,14 @@ class Retry:
         return longest * (1.0 - self.jitter * rand)
 
 
+def waited(trouble: Trouble | None, seconds: float) -> Trouble | None:
+    """The trouble after a wait that was none (throttled, parked): patience does not run out meanwhile."""
+    return None if trouble is None else trouble.model_copy(update={"since": trouble.since + max(0.0, seconds)})
+
+
 def counted(error: Transient, trouble: Trouble | None, *, now: float) -> Trouble:
-    """The trouble with this error added to it."""
+    """The trouble with this error added to it. The vendor's patience is not used up by our own storage's trouble."""
     if trouble is None:
         return Trouble(attempts=1, since=now, last=error.message)
-    return Trouble(attempts=trouble.attempts + 1, since=trouble.since, last=error.message)
+    since = now if isinstance(error, StorageTrouble) else trouble.since
+    return Trouble(attempts=trouble.attempts + 1, since=since, last=error.message)

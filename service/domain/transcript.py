@@ -1,8 +1,15 @@
 """Transcripts: the vendor's, as far as we believe it, and our own document."""
 
 from enum import StrEnum
+from typing import Final
 
+from pydantic import ConfigDict, ValidationError
+
+from service.domain.errors import StorageTrouble
 from service.domain.job import Fact, TranscriptId
+
+READ_ONLY: Final = ConfigDict(frozen=True, extra="ignore")
+"""Of what is read and never written again: what a newer replica added is not lost by overlooking it."""
 
 
 class State(StrEnum):
@@ -17,6 +24,8 @@ class State(StrEnum):
 class Word(Fact):
     """`start` and `end` in milliseconds; `confidence` from 0 to 1."""
 
+    model_config = READ_ONLY
+
     text: str
     start: int
     end: int
@@ -27,6 +36,8 @@ class Word(Fact):
 
 class Utterance(Fact):
     """A turn of one speaker. Times in milliseconds."""
+
+    model_config = READ_ONLY
 
     speaker: str
     text: str
@@ -42,12 +53,22 @@ class Document(Fact):
     `duration` in whole seconds, `language` BCP 47.
     """
 
+    model_config = READ_ONLY
+
     text: str
     words: tuple[Word, ...]
     utterances: tuple[Utterance, ...] | None
     confidence: float | None
     language: str | None
     duration: int | None
+
+
+def stored_transcript(body: bytes) -> Document:
+    """The transcript.json that we stored. Raises Unavailable when something else lies there now."""
+    try:
+        return Document.model_validate_json(body)
+    except ValidationError:
+        raise StorageTrouble("transcript.json among the results is not ours any more; restore it") from None
 
 
 class Reading(Fact):

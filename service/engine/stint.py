@@ -112,12 +112,14 @@ class Stint:
         """The stage decided nothing, or what cannot be saved. Raises LeaseLost if it was that."""
         if isinstance(error, LeaseLost):
             raise error
+        not_its_doing = isinstance(error, StoreTrouble)
         if isinstance(error, StoreTrouble):
             self._outage.met(error)
         else:
             self._crashed(error)
         rest = max(pause(self._hold.row.claims + 1), 1.0)
-        await self._insist(lambda: self._hold.hand_back(self._clock() + rest, progress=False))
+        # The store's trouble is not the row's doing, and must never end it.
+        await self._insist(lambda: self._hold.hand_back(self._clock() + rest, progress=not_its_doing))
 
     def _crashed(self, error: Exception) -> None:
         """Told by kind and place alone: the words of a bug may hold a transcript."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from service.domain.errors import TranscriptMissing
+from service.domain.errors import Code, Permanent, TranscriptMissing
 from service.domain.job import Intent, Job, JobId, TranscriptId
 from service.domain.transcript import Reading, State
 from service.stages.context import Context
@@ -12,6 +12,10 @@ from service.stages.vendor import polled, read, recent
 CLOCKS_APART: Final = 60.0
 """Seconds that the vendor's clock may be off ours when its list is paged back to an intent's time."""
 PAGES_AT_MOST: Final = 50
+TOO_FAR_BACK: Final = (
+    "a submission was sent and its answer never seen, and so much was transcribed since that it was not found again; "
+    "`afterword jobs retry` submits again, `afterword submit transcript:ID` takes a transcript that you find there"
+)
 
 _RANK: Final = {State.COMPLETED: 0, State.PROCESSING: 1, State.QUEUED: 1, State.ERROR: 2}
 
@@ -73,6 +77,10 @@ async def listed(job: Job, intent: Intent, context: Context) -> Sequence[Reading
         if not page or page[-1].created < intent.at - CLOCKS_APART:
             break
         before = page[-1].id
+    else:
+        if not candidates:
+            # The end was not reached, so nothing says that there is none; another submission might be paid twice.
+            raise Permanent(Code.SUBMISSION_IN_DOUBT, TOO_FAR_BACK)
     return best_first(candidates)
 
 

@@ -9,13 +9,14 @@ import structlog
 
 from service.domain import happened, prompts
 from service.domain.answers import Answer
-from service.domain.errors import Code, Permanent, Transient
-from service.domain.job import Failure, Job, Outcome, Status
+from service.domain.errors import Code, Permanent, StorageTrouble, Transient
+from service.domain.job import Failure, Job, Outcome, Status, Trouble
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
-from service.domain.retry import Delay, GiveUp, counted
+from service.domain.retry import Delay, GiveUp, counted, waited
 from service.domain.tally import ANSWERS
 from service.domain.templates import Source
-from service.domain.transcript import Document
+from service.domain.transcript import stored_transcript
+from service.engine.errors import StoreTrouble
 from service.engine.hold import Hold
 from service.engine.row import Save
 from service.stages.ask import Asking, ask
@@ -79,7 +80,7 @@ async def _spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str |
         body = await context.ports.results.get(context.place(job).transcript_json)
         if body is None:
             raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
-        document = await asyncio.to_thread(Document.model_validate_json, body)
+        document = await asyncio.to_thread(stored_transcript, body)
         return prompts.spoken(document), document.text if job.forgotten else None
 
 
@@ -113,8 +114,9 @@ async def _one(prompt: Prompt, tasks: Mapping[str, "asyncio.Task[Ended]"], askin
             happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
         )
         return Failure(code=error.code, message=error.message, request_id=error.request_id)
-    except (Transient, Parked) as later:
-        return later
+    except (Transient, Parked, StoreTrouble) as later:
+        # The store's trouble too is this prompt's alone: it must not cancel others, whose answers may be paid for.
+        return StorageTrouble(str(later)) if isinstance(later, StoreTrouble) else later
 
 
 def _settled(
@@ -127,7 +129,9 @@ def _settled(
     waits: list[Wait] = []
     for name, end in ended.items():
         if isinstance(end, Parked):
-            waits.append(Wait(until=end.until(context.random), gate=end.closed.gate))
+            wait = Wait(until=end.until(context.random), gate=end.closed.gate)
+            waits.append(wait)
+            _rest(troubles, name, wait.until - context.now())
         elif isinstance(end, Transient):
             before = job.prompt_trouble.get(name)
             decision = retry.decide(end, before, now=context.now(), rand=context.random.random())
@@ -138,10 +142,18 @@ def _settled(
                     waits.append(Wait(until=context.now() + seconds, gate=None))
                     if counts:
                         troubles[name] = counted(end, before, now=context.now())
+                    else:
+                        _rest(troubles, name, seconds)
                 case _:
                     assert_never(decision)
     job = job.model_copy(update={"prompt_failures": failures, "prompt_trouble": troubles})
     return job, failures, waits
+
+
+def _rest(troubles: dict[str, Trouble], name: str, seconds: float) -> None:
+    rested = waited(troubles.get(name), seconds)
+    if rested is not None:
+        troubles[name] = rested
 
 
 def _waiting(job: Job, waits: Sequence[Wait], context: Context) -> Save:

@@ -11,13 +11,14 @@ from pydantic import JsonValue
 from service.domain import happened, prompts
 from service.domain.answers import Answer, stored_answer
 from service.domain.completion import Completion, Finish
-from service.domain.errors import Code, Gate, Permanent, Throttled
+from service.domain.errors import Code, Gate, Permanent, StorageTrouble, Throttled
 from service.domain.job import Job
 from service.domain.pipeline import Prompt
 from service.domain.results import JSON
 from service.domain.tally import ANSWERS, TOKENS
 from service.domain.times import rfc3339
 from service.engine.hold import Hold
+from service.engine.outage import pause_after
 from service.stages.context import Context
 from service.stages.gates import through
 from service.stages.vendor import counted
@@ -55,8 +56,7 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
         return await _stored(key, earlier, asking, "reused")
     completion = await _completion(request, asking)
     answer = _answer(prompt, digest, completion, asking)
-    # Paid for: it is stored even if this worker is told to stop right now.
-    return await asyncio.shield(_stored(key, answer, asking, "stored"))
+    return await _kept(key, answer, asking)
 
 
 def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tuple[Mapping[str, JsonValue], str]:
@@ -130,6 +130,20 @@ def _answer(prompt: Prompt, digest: str, completion: Completion, asking: Asking)
         request_id=completion.request_id,
         answered_at=rfc3339(asking.context.now()),
     )
+
+
+async def _kept(key: str, answer: Answer, asking: Asking) -> Answer:
+    """Store what was paid for, however long that takes: asked again it would be paid again."""
+    failures = 0
+    while True:
+        try:
+            # Even if this worker is told to stop right now.
+            return await asyncio.shield(_stored(key, answer, asking, "stored"))
+        except StorageTrouble as trouble:
+            failures += 1
+            pause = pause_after(failures)
+            structlog.get_logger().warning(happened.JOB_WAITING, prompt=answer.prompt, reason=trouble.message)
+            await asyncio.sleep(pause)
 
 
 async def _stored(key: str, answer: Answer, asking: Asking, how: str) -> Answer:

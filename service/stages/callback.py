@@ -23,6 +23,8 @@ PATIENCE: Final = 24 * 3600.0
 RESUBMISSIONS: Final = 3
 LOOK_AGAIN: Final = 3.0
 UNASKED_AT_MOST: Final = 30.0
+GROWS_FOR: Final = 32
+"""Looks after which the pause grows no more: a day of them is more than a power of a float can hold."""
 RECONCILE_AT_MOST: Final = 3600.0
 
 
@@ -59,11 +61,12 @@ def _not_yet(job: Job, heard: int, context: Context, *, called: bool) -> Save:
         raise Permanent(Code.TRANSCRIPTION_TIMEOUT, "the transcript did not end within 24 hours")
     if called:
         return save(job, Status.SUBMITTED, context.now() + LOOK_AGAIN, heard=heard)
+    looks = min(job.looks, GROWS_FOR)
     asked_to_call = job.intent is not None and job.intent.webhook_url is not None
     if asked_to_call:
-        pause = min(context.terms.reconcile_after * 2.0 ** (job.looks + 1), RECONCILE_AT_MOST)
+        pause = min(context.terms.reconcile_after * 2.0 ** (looks + 1), RECONCILE_AT_MOST)
     else:
-        pause = min(LOOK_AGAIN * 1.5 ** (job.looks + 1), UNASKED_AT_MOST)
+        pause = min(LOOK_AGAIN * 1.5 ** (looks + 1), UNASKED_AT_MOST)
     looked = job.model_copy(update={"looks": job.looks + 1, "trouble": None})
     return save(looked, Status.SUBMITTED, context.now() + pause, heard=heard)
 

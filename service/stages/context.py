@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from service.domain.job import Job
+from service.domain.job import Job, NotUnderstood
 from service.domain.pipeline import Pipeline, Pipelines, from_json
 from service.domain.places import Limits, Place, place
 from service.domain.retry import Retry
@@ -56,11 +56,17 @@ class Context:
         return place(job.pipeline, job.recording.key, job.id, self.terms.limits)
 
     async def pinned(self, digest: str) -> Pipeline:
-        """The pipeline kept under that digest; it was pinned before its digest was saved, so it is there."""
+        """The pipeline kept under that digest; it was pinned before its digest was saved, so it is there.
+
+        Raises NotUnderstood for one that another version pinned.
+        """
         document = await self.ports.pins.pinned(digest)
         if document is None:
             raise LookupError(f"no pipeline is kept under {digest}")
-        return from_json(document)
+        try:
+            return from_json(document)
+        except ValueError:
+            raise NotUnderstood from None
 
     async def pipeline_of(self, job: Job) -> Pipeline | None:
         """The pipeline that the job is bound to, as far as it is; else today's of that name, if there is one."""

@@ -1,7 +1,7 @@
 """The account's trouble: whatever must pass a shut gate is parked, and one probe at a time tries it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Final
 
@@ -9,6 +9,7 @@ import structlog
 
 from service.domain import happened
 from service.domain.errors import AccountTrouble, Gate, Permanent, ServiceError
+from service.engine.errors import StoreTrouble
 from service.ports import Closed
 from service.stages.context import Context
 
@@ -59,7 +60,9 @@ async def _refused(context: Context, trouble: AccountTrouble) -> Closed:
 
 async def _passed(context: Context, probing: list[Closed]) -> None:
     for closed in probing:
-        if await context.ports.gates.reopen(closed.gate):
-            structlog.get_logger().info(
-                happened.ACCOUNT_RESUMED, gate=closed.gate, shut_for=context.now() - closed.since
-            )
+        # What the probe brought may be paid for: a gate that stays shut until the next one is the smaller harm.
+        with suppress(StoreTrouble):
+            if await context.ports.gates.reopen(closed.gate):
+                structlog.get_logger().info(
+                    happened.ACCOUNT_RESUMED, gate=closed.gate, shut_for=context.now() - closed.since
+                )

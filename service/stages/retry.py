@@ -15,12 +15,14 @@ TRANSCRIPT_AT_FAULT = frozenset(
     {
         Code.TRANSCRIPTION_FAILED,
         Code.NO_SPEECH,
-        Code.TRANSCRIPTION_REJECTED,
         Code.SUBMISSION_IN_DOUBT,
         Code.TRANSCRIPT_MISSING,
     }
 )
-"""Ends after which there is no transcript to go on with: the next run submits again."""
+"""Ends after which there is no transcript to go on with: the next run submits again.
+
+A refusal is none of them: one of a submission left no transcript, any other left the one that was paid for.
+"""
 
 
 async def retry(row: Row, context: Context, *, repin: bool = False, lane: Lane = Lane.FRESH) -> Row:
@@ -57,7 +59,7 @@ def begins_at(job: Job) -> Status:
 def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
     """The job's facts at the start of its next run."""
     code = job.verdict.error.code if job.verdict and job.verdict.error else None
-    if status is Status.RECEIVED and code in TRANSCRIPT_AT_FAULT:
+    if status is Status.RECEIVED and code in {*TRANSCRIPT_AT_FAULT, Code.TRANSCRIPTION_REJECTED}:
         job = anew(job)
     job = job.model_copy(
         update={

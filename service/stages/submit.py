@@ -12,11 +12,13 @@ from service.domain.errors import (
     Gate,
     OutcomeUnknown,
     Permanent,
+    Rejected,
     ServiceError,
     Throttled,
 )
 from service.domain.job import Intent, Job, Kind, Status, TranscriptFacts, TranscriptId, Uploaded
 from service.domain.pipeline import Pipeline, digest, to_json
+from service.domain.retry import GiveUp, counted
 from service.domain.tally import PAID_IN_DOUBT
 from service.domain.tokens import HEADER, token
 from service.domain.transcript import Reading
@@ -30,6 +32,9 @@ from service.stages.vendor import transcription
 
 BACKFILL_AT_VENDOR: Final = 400
 """The vendor's own queue is first in, first out: more backfill there would stand before what arrives fresh."""
+ROOM_ASKED: Final = 20.0
+"""How often a second all waiting backfill together asks whether there is room: more often than room comes free."""
+SHORTEST_REST: Final = 10.0
 UPLOAD_KEPT: Final = 12 * 3600.0
 """Seconds that an upload is used again (vendor API reference: uploads are kept for at least a day)."""
 LEAST_TIME: Final = 0.5
@@ -69,6 +74,7 @@ async def _searched(hold: Hold, job: Job, intent: Intent, heard: int, context: C
     if begun < window_ends:
         pause = max(context.terms.adopt_within / 10, 0.5)
         return save(job, Status.RECEIVED, min(context.now() + pause, max(window_ends, context.now())), heard=heard)
+    _patient(job, context)
     if intent.webhook_url is None and not adopt.has_own_audio_url(job, intent):
         # Nothing can prove whether this happened, and another submission might be paid twice: a person decides.
         context.tally.count(PAID_IN_DOUBT)
@@ -76,6 +82,16 @@ async def _searched(hold: Hold, job: Job, intent: Intent, heard: int, context: C
     structlog.get_logger().warning(happened.JOB_RESUBMITTED, reason="no trace of the first submission")
     cleared = entered(job, Status.RECEIVED, context.now(), "no trace of the submission at the vendor: submitting again")
     return save(cleared.model_copy(update={"intent": None}), Status.RECEIVED, context.now(), heard=heard)
+
+
+def _patient(job: Job, context: Context) -> None:
+    """Raises Permanent once submissions have come to nothing for longer than our patience."""
+    if job.trouble is None:
+        return
+    last = OutcomeUnknown(job.trouble.last)
+    match context.terms.retry.decide(last, job.trouble, now=context.now(), rand=0.0):
+        case GiveUp(failure=failure):
+            raise Permanent(failure.code, failure.message)
 
 
 async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context: Context) -> Save | None:
@@ -97,6 +113,7 @@ async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context:
 async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
     pipeline = await _pipeline(job, context)
     await _room_at_vendor(hold, context)
+    before = job.uploaded
     job = await _brought(hold, job, context)
     try:
         async with transcription(context, "submit", Gate.BALANCE):
@@ -104,11 +121,15 @@ async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
             transcript_id = await _posted(hold, job, pipeline, context)
     except OutcomeUnknown as unknown:
         structlog.get_logger().warning(happened.JOB_WAITING, reason="submitted, answer not seen", error=unknown.message)
-        return save(job, Status.RECEIVED, context.now() + SEARCH_SOON, heard=heard)
-    except ServiceError:
+        doubted = job.model_copy(update={"trouble": counted(unknown, job.trouble, now=context.now())})
+        return save(doubted, Status.RECEIVED, context.now() + SEARCH_SOON, heard=heard)
+    except ServiceError as error:
+        # A clear refusal: nothing was started, so there is nothing to search for.
+        refused = job.model_copy(update={"intent": None})
+        if isinstance(error, Rejected) and job.uploaded is not None and job.uploaded == before:
+            # An upload of some time ago may belong to another key by now, or be gone: it is made anew, once.
+            return save(refused.model_copy(update={"uploaded": None}), Status.RECEIVED, context.now(), heard=heard)
         if job.intent is not None:
-            # A clear refusal: nothing was started, so there is nothing to search for.
-            refused = job.model_copy(update={"intent": None})
             await hold.save(save(refused, Status.RECEIVED, context.now(), keep_lease=True))
         raise
     structlog.get_logger().info(happened.JOB_SUBMITTED, transcript_id=transcript_id, pipeline=job.pipeline)
@@ -139,7 +160,10 @@ async def _room_at_vendor(hold: Hold, context: Context) -> None:
     counts = await context.ports.jobs.counts()
     there = sum(count.rows for count in counts if count.status == Status.SUBMITTED and count.lane == Lane.BACKFILL)
     if there >= BACKFILL_AT_VENDOR:
-        raise Throttled("as much backfill as allowed is at the vendor", retry_after=context.random.uniform(5.0, 15.0))
+        waiting = sum(count.rows for count in counts if count.status == Status.RECEIVED and count.lane == Lane.BACKFILL)
+        # All who wait ask so often together, however many they are: each question is two writes and a count.
+        pause = max(SHORTEST_REST, waiting / ROOM_ASKED) * context.random.uniform(0.5, 1.5)
+        raise Throttled("as much backfill as allowed is at the vendor", retry_after=pause)
 
 
 async def _brought(hold: Hold, job: Job, context: Context) -> Job:

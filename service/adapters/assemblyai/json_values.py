@@ -1,5 +1,6 @@
 """Reading JSON that others wrote: each function gives a value of one type, or None where there is none."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +16,20 @@ def parsed(body: bytes | bytearray) -> Mapping[str, object]:
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Garbled("it is not JSON") from None
+        value = _mended(body)
     if not isinstance(value, dict):
         raise Garbled("it is not a JSON object")
     return value
+
+
+def _mended(body: bytes | bytearray) -> object:
+    """Half characters become question marks: what was paid for must not be lost for an emoji that was cut in two."""
+    try:
+        read: object = json.loads(body.decode(errors="replace"))
+        mended: object = orjson.loads(json.dumps(read, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError):
+        raise Garbled("it is not JSON") from None
+    return mended
 
 
 def mapping(value: object) -> Mapping[str, object]:

@@ -54,7 +54,7 @@ class File:
 
 def pause(failures: int, retry_after: float | None) -> float:
     """Seconds until the next try after so many failures in a row."""
-    return max(min(2.0 ** (failures - 1), LONGEST_PAUSE), retry_after or 0.0)
+    return max(min(2.0 ** min(failures - 1, 10), LONGEST_PAUSE), retry_after or 0.0)
 
 
 class Arrivals:
