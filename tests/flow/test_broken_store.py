@@ -6,7 +6,7 @@ import resource
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -19,7 +19,7 @@ from tests.premises import SECRET, Premises
 from tests.standin import ledger, set_faults
 
 GENUINE, OURS, REFUSED = 204, 503, (401, 400, 413)
-Break = Callable[[Premises, Process], Iterator[None]]
+Break = Callable[[Premises, Process], AbstractContextManager[None]]
 
 CAPBSET_DROP, OVERRIDES = 24, (1, 2)
 """prctl(2), and the two capabilities by which root reads and writes what its mode forbids."""
@@ -162,7 +162,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
 
 @pytest.mark.parametrize("broken", [locked, read_only, gone], ids=lambda way: way.__name__)
 def test_with_the_store_broken_only_503_is_answered_and_all_is_well_again(
-    tmp_path: Path, standin: str, broken: Callable[[Premises, Process], "contextmanager[None]"]
+    tmp_path: Path, standin: str, broken: Break
 ) -> None:
     (tmp_path / "store").mkdir()
     premises = Premises(tmp_path, standin, AFTERWORD_JOBS=f"sqlite:///{tmp_path}/store/jobs.db")
@@ -176,7 +176,7 @@ def test_with_the_disk_full_only_503_is_answered_and_all_is_well_again(
     _goes_through_it(premises, disk_full if small_disk else size_limited)
 
 
-def _goes_through_it(premises: Premises, broken: Callable[..., "contextmanager[None]"]) -> None:
+def _goes_through_it(premises: Premises, broken: Break) -> None:
     with Process(premises, before=as_anybody) as service:
         premises.drop("ended.wav", "This one is through.")
         eventually(lambda: [row.ended for row in rows(premises).values()] == [True])

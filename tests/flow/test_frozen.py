@@ -92,7 +92,7 @@ def test_frozen_while_uploading(shared: Premises) -> None:
         shared.drop("one.wav", "Hold on, please.")
         eventually(lambda: calls(shared.standin, "upload") == 1)
         first.freeze()
-        with Process(shared, "second", **beside(shared)) as second:
+        with Process(shared, "second", beside(shared)) as second:
             taken_over(shared, first, second)
     assert len(audit(shared, 1)["uploads"]) == 2
 
@@ -112,7 +112,7 @@ def test_frozen_between_the_intent_and_the_submission(shared: Premises, store: C
             pytest.skip("this machine never let us in between")
         first.freeze()
         held.release()
-        with Process(shared, "second", **beside(shared)) as second:
+        with Process(shared, "second", beside(shared)) as second:
             taken_over(shared, first, second, number + 1)
     audit(shared, number + 1)
 
@@ -127,7 +127,7 @@ def test_frozen_between_two_answers(shared: Premises, store: Callable[[], Store]
         shared.drop("one.wav", "Two questions are out.")
         eventually(lambda: calls(shared.standin, "ask") == 2)
         first.freeze()
-        with Process(shared, "second", **beside(shared)) as second:
+        with Process(shared, "second", beside(shared)) as second:
             # The other one is at the last prompt: whoever woke now without looking at the lease would ask it too.
             eventually(lambda: calls(shared.standin, "ask") == 5)
             # It cannot find out for a while that its lease is lost, and must not ask before it knows.
@@ -154,6 +154,6 @@ def test_frozen_between_the_verdict_and_the_event(shared: Premises, store: Calla
         first.freeze()
         held.release()
         assert shared.events() == [], "the event was told on a lease that was not renewed"
-        with Process(shared, "second", **beside(shared)) as second:
+        with Process(shared, "second", beside(shared)) as second:
             taken_over(shared, first, second)
     audit(shared, 1)

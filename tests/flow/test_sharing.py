@@ -13,7 +13,7 @@ def test_two_processes_share_store_and_inbox_and_do_nothing_twice(tmp_path: Path
     premises = Premises(tmp_path, standin, AFTERWORD_CONCURRENCY="4", AFTERWORD_LOG_LEVEL="debug")
     for number in range(JOBS // 2):
         premises.drop(f"before/{number}.wav", f"Number {number} was there before.")
-    with Process(premises, "first") as first, Process(premises, "second", **beside(premises)) as second:
+    with Process(premises, "first") as first, Process(premises, "second", beside(premises)) as second:
         for number in range(JOBS // 2):
             premises.drop(f"after/{number}.wav", f"Number {number} came later.")
         eventually(lambda: len(premises.events()) >= JOBS)

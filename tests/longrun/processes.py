@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import psutil
@@ -27,12 +27,17 @@ class Process:
     """`afterword serve` on these premises; `more` are settings of this process alone."""
 
     def __init__(
-        self, premises: Premises, name: str = "service", *, before: Callable[[], object] | None = None, **more: str
+        self,
+        premises: Premises,
+        name: str = "service",
+        more: Mapping[str, str] = MappingProxyType({}),
+        *,
+        before: Callable[[], object] | None = None,
     ) -> None:
         """`before` is done by the new process before it becomes the service."""
         self.log = premises.folder / f"{name}.log"
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("AFTERWORD_", "ASSEMBLYAI_"))}
-        self._environment = ours | premises.environment | {"AFTERWORD_LOG_FORMAT": "json"} | more
+        self._environment = ours | premises.environment | {"AFTERWORD_LOG_FORMAT": "json", **more}
         self._folder = premises.folder
         self._before = before
         self.popen: subprocess.Popen[bytes]
