@@ -22,6 +22,10 @@ HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Transcription and LLM Gateway by region (vendor API reference: base URLs)."""
 
 
+LEAST_LEASE: Final = 1.0
+"""Seconds: a submission must end within what is left of a lease, so a shorter one would never let any be made."""
+
+
 class Vendor(Group):
     """AssemblyAI: the key, its region, and what of the account's allowance is ours."""
 
@@ -204,7 +208,7 @@ class Work(Group):
     shutdown_grace: Annotated[float, reads(values.duration(zero=True))] = variable(
         "AFTERWORD_SHUTDOWN_GRACE", "time to finish or hand back after SIGTERM", "25"
     )
-    lease: Annotated[float, reads(values.duration())] = variable(
+    lease: Annotated[float, reads(values.duration(least=LEAST_LEASE))] = variable(
         "AFTERWORD_LEASE", "how long a worker owns a job without renewing (seconds)", "30"
     )
     concurrency: Annotated[int, reads(values.whole(1, 10_000))] = variable(

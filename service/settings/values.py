@@ -71,8 +71,8 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def duration(bare: float = durations.SECOND, *, zero: bool = False) -> Callable[[str], float]:
-    """Seconds from text; a bare number is in units of `bare` seconds."""
+def duration(bare: float = durations.SECOND, *, zero: bool = False, least: float = 0.0) -> Callable[[str], float]:
+    """Seconds from text, at least `least`; a bare number is in units of `bare` seconds."""
     example = "90d" if bare == durations.DAY else "30s, 10m or 2h"
 
     def read(text: str) -> float:
@@ -82,6 +82,8 @@ def duration(bare: float = durations.SECOND, *, zero: bool = False) -> Callable[
             raise Bad(f"{shown(text)} is {error}", f"write a duration such as {example}") from None
         if value == 0 and not zero:
             raise Bad("the duration is zero", f"write a longer one, such as {example}")
+        if value < least:
+            raise Bad(f"{shown(text)} is shorter than {least:g} s", f"write at least {least:g}s")
         return value
 
     return read

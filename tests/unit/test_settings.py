@@ -72,7 +72,7 @@ def test_every_setting_can_be_changed() -> None:
         AFTERWORD_AUDIO="upload",
         AFTERWORD_RECONCILE_AFTER="10m",
         AFTERWORD_GIVE_UP_AFTER="2h",
-        AFTERWORD_LEASE="0.5s",
+        AFTERWORD_LEASE="2.5s",
         AFTERWORD_CONCURRENCY="1",
         AFTERWORD_LOG_FORMAT="json",
         AFTERWORD_LOG_LEVEL="DEBUG",
@@ -89,7 +89,7 @@ def test_every_setting_can_be_changed() -> None:
     assert settings.listener.host == "::"
     assert settings.ops.token is not None
     assert settings.work.reconcile_after == 600
-    assert settings.work.lease == 0.5
+    assert settings.work.lease == 2.5
     assert settings.deployment.log_level == "debug"
 
 

@@ -64,6 +64,7 @@ BROKEN: list[tuple[Mapping[str, str], str, str]] = [
     ({"AFTERWORD_AUDIO": "stream"}, "AFTERWORD_AUDIO", "none of presign, upload"),
     ({"AFTERWORD_LEASE": "30 sec"}, "AFTERWORD_LEASE", "not a duration; write a duration such as 30s"),
     ({"AFTERWORD_LEASE": "0"}, "AFTERWORD_LEASE", "zero; write a longer one"),
+    ({"AFTERWORD_LEASE": "0.5"}, "AFTERWORD_LEASE", "shorter than 1 s; write at least 1s"),
     ({"AFTERWORD_LEASE": "-5"}, "AFTERWORD_LEASE", "not a duration"),
     ({"AFTERWORD_KEEP_JOBS": "9999d"}, "AFTERWORD_KEEP_JOBS", "longer than ten years; write a duration such as 90d"),
     ({"AFTERWORD_CONCURRENCY": "0"}, "AFTERWORD_CONCURRENCY", "from 1 to 10000; write one"),
