@@ -77,6 +77,12 @@ def test_missing_keys_are_no_failure() -> None:
     )
 
 
+def test_figures_that_are_none_do_not_cost_the_transcript() -> None:
+    assert document(confidence=float("nan"), audio_duration=float("inf")) == document(
+        confidence=None, audio_duration=None
+    )
+
+
 def test_a_multichannel_turn_is_named_by_its_channel() -> None:
     turn = {"channel": 2, "text": "x", "start": 0, "end": 1}
     turns = document(utterances=[turn]).utterances

@@ -23,9 +23,12 @@ def parsed(body: bytes | bytearray) -> Mapping[str, object]:
 
 
 def _mended(body: bytes | bytearray) -> object:
-    """Half characters become question marks: what was paid for must not be lost for an emoji that was cut in two."""
+    """What was paid for must not be lost for an emoji that was cut in two, or for a figure that is none.
+
+    Half characters become question marks; NaN and Infinity, which some servers write, become null.
+    """
     try:
-        read: object = json.loads(body.decode(errors="replace"))
+        read: object = json.loads(body.decode(errors="replace"), parse_constant=lambda _: None)
         mended: object = orjson.loads(json.dumps(read, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         raise Garbled("it is not JSON") from None
