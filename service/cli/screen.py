@@ -5,21 +5,21 @@ import sys
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
+from service.domain.errors import Problem, Refused
+
 GAP = "  "
 
 
 def out(line: str = "") -> None:
-    """A line of the result."""
-    sys.stdout.write(clean(line) + "\n")
-    sys.stdout.flush()
+    """A line of the result. Raises as `out_json`."""
+    _write(clean(line))
 
 
 def out_json(value: object) -> None:
-    """The result for machines: one JSON document."""
+    """The result for machines: one JSON document. Raises Refused when it cannot be written."""
     # File names need not be UTF-8: their odd bytes are lone surrogates, which ASCII escapes carry.
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    sys.stdout.write((text if _utf8(text) else json.dumps(value, indent=2)) + "\n")
-    sys.stdout.flush()
+    _write(text if _utf8(text) else json.dumps(value, indent=2))
 
 
 def note(line: str) -> None:
@@ -47,6 +47,18 @@ def columns(rows: Sequence[Sequence[str]]) -> Sequence[str]:
 def width(text: str) -> int:
     """How many columns of a terminal the text takes."""
     return sum(2 if east_asian_width(each) in {"W", "F"} else 1 for each in text)
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has enough, which is no trouble to tell of.
+        raise
+    except OSError as error:
+        what = f"the result cannot be written ({error.strerror})"
+        raise Refused([Problem(place="stdout", what=what, cure="make room there, or send it elsewhere")]) from error
 
 
 def _utf8(text: str) -> bool:

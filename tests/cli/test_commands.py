@@ -121,6 +121,19 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
     assert "Usage: afterword schema" in ran.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [("schema", "event"), ("check", "--offline")])
+def test_a_result_that_finds_no_room_is_told_and_ends_in_1(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "service", *words]
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ran.returncode == 1
+    assert "error: stdout: the result cannot be written (No space left on device); make room there" in ran.stderr
+    assert "unexpected" not in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
