@@ -11,13 +11,14 @@ from service.domain.errors import (
     OutcomeUnknown,
     RecordingMissing,
     Rejected,
+    StorageTrouble,
     Throttled,
     TranscriptMissing,
     Transient,
     Unavailable,
 )
 from service.domain.job import Failure, Trouble
-from service.domain.retry import Delay, GiveUp, Retry, counted
+from service.domain.retry import Delay, GiveUp, Retry, counted, waited
 
 NOW = 1_800_000_000.0
 HOURS = 3600.0
@@ -118,3 +119,16 @@ def test_pauses_grow_but_for_the_dice(attempts: int, one: float, other: float, j
     assert isinstance(earlier, Delay)
     assert isinstance(later, Delay)
     assert later.seconds >= earlier.seconds * (1 - jitter) - 1e-9
+
+
+def test_a_wait_that_was_asked_for_leaves_patience_as_it_was() -> None:
+    rested = waited(trouble(3, ago=5 * HOURS), 4 * HOURS)
+    assert rested is not None
+    assert (NOW + 4 * HOURS - rested.since, rested.attempts) == (5 * HOURS, 3)
+    assert waited(None, 4 * HOURS) is None
+
+
+def test_our_own_storage_uses_up_none_of_the_vendors_patience() -> None:
+    full = counted(StorageTrouble("the disk is full"), trouble(9, ago=99 * HOURS), now=NOW)
+    decided = Retry().decide(Unavailable("x"), full, now=NOW + 60.0, rand=0.0)
+    assert decided == Delay(seconds=300.0, counts=True)
