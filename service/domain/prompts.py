@@ -149,7 +149,8 @@ def _fact(variable: Variable, context: Context) -> str:
 
 def spoken(document: Document) -> str | None:
     """`{{ utterances }}`: a line per turn, by speaker or (multichannel) by channel; None without utterances."""
-    if document.utterances is None:
+    # An empty list says no more than none at all: a prompt about nothing must not be asked.
+    if not document.utterances:
         return None
     return "\n".join(f"{_who(each)}: {each.text}" for each in document.utterances)
 

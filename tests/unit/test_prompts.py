@@ -150,6 +150,7 @@ def test_utterances_of_channels_are_lines_by_channel() -> None:
 
 def test_a_transcript_without_utterances_has_none_to_tell() -> None:
     assert spoken(document().model_copy(update={"utterances": None})) is None
+    assert spoken(document()) is None
 
 
 @pytest.mark.parametrize(
