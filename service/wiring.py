@@ -61,7 +61,7 @@ async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: T
             jobs=store.jobs,
             pins=store.pins,
             gates=store.gates,
-            transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key),
+            transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key, clock=time.time),
             language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
             budget=budget,
             recordings=Files(time.time),

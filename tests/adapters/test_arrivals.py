@@ -245,3 +245,7 @@ async def test_the_watch_ends_with_the_scope_it_runs_in(tmp_path: Path) -> None:
 def test_pauses_grow_up_to_a_minute_and_obey_the_other_side() -> None:
     assert [pause(failures, None) for failures in (1, 2, 3, 7, 1000)] == [1, 2, 4, 60, 60]
     assert pause(1, Throttled("slow down", retry_after=90).retry_after) == 90
+
+
+def test_a_folder_that_fails_for_days_is_tried_on_and_on() -> None:
+    assert pause(5_000, None) == room.LONGEST_PAUSE

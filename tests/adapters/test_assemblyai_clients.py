@@ -116,6 +116,15 @@ async def test_a_long_transcript_is_parsed_off_the_event_loop(wired: Clients, mo
     assert [thread is threading.main_thread() for thread in threads] == [True, False]
 
 
+@pytest.mark.parametrize(("ours", "created"), [(1_800_000_300.0, 1_800_000_290.0), (1_800_000_002.0, 1_799_999_990.0)])
+async def test_listed_times_are_told_by_our_clock_where_it_differs(ours: float, created: float) -> None:
+    item = {"id": "t-2", "status": "completed", "audio_url": "u", "created": "2027-01-15T07:59:50Z"}
+    async with canned_vendor() as vendor, open_client() as client:
+        vendor.will(answer(200, {"transcripts": [item]}, [("date", "Fri, 15 Jan 2027 08:00:00 GMT")]))
+        (listed,) = await Transcripts(client, vendor.url, "k", clock=lambda: ours).recent()
+    assert listed.created == created
+
+
 async def test_the_recent_are_listed_back_from_one(wired: Clients) -> None:
     item = {"id": "t-2", "status": "queued", "created": "2026-06-10T15:38:23Z", "audio_url": "u", "completed": None}
     wired.vendor.will(answer(body={"transcripts": [item]}), answer(body={"transcripts": []}))

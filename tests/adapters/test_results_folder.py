@@ -12,7 +12,7 @@ import pytest
 
 from service.adapters.results import whole_file
 from service.adapters.results.folder import FolderResults
-from service.domain.errors import Unavailable
+from service.domain.errors import StorageTrouble, Unavailable
 
 JSON = "application/json"
 
@@ -315,3 +315,18 @@ async def test_bytes_are_on_the_disk_before_the_name_and_every_new_name_before_p
     done.clear()
     assert not await results.put_new("calls/a.json", b"x", JSON)
     assert done == ["sync calls"]
+
+
+async def test_another_folder_in_its_place_is_not_taken_for_it(root: Path, results: FolderResults) -> None:
+    await results.put_new("a/paid.json", b"paid for", JSON)
+    away = root.with_name("away")
+    root.rename(away)
+    for _ in ("gone", "another"):
+        for call in (results.get("a/paid.json"), results.has("a/paid.json"), results.put_new("b", b"", JSON)):
+            with pytest.raises(StorageTrouble, match="was taken away"):
+                await call
+        root.mkdir(exist_ok=True)
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    away.rename(root)
+    assert await results.get("a/paid.json") == b"paid for"

@@ -93,14 +93,14 @@ def lost(
     return kind(message, retry_after=retry_after, request_id=request_id)
 
 
-def retry_after(value: str | None, date: str | None = None) -> float | None:
+def retry_after(value: str | None, answered: str | None = None) -> float | None:
     """Seconds from a Retry-After header, between 1 and 3600; a date is taken relative to the answer's own `Date`."""
     if value is None:
         return None
     given = value.strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", given):
         return min(max(float(given), SHORTEST_WAIT), LONGEST_WAIT)
-    until, told = _date(given), _date(date)
+    until, told = date(given), date(answered)
     if until is None or told is None:
         return None
     return min(max((until - told).total_seconds(), SHORTEST_WAIT), LONGEST_WAIT)
@@ -173,11 +173,12 @@ def _identifier(value: object) -> str | None:
     return name or None
 
 
-def _date(value: str | None) -> datetime | None:
+def date(value: str | None) -> datetime | None:
+    """The moment that an HTTP date names; None for what is none."""
     try:
-        date = parsedate_to_datetime(value) if value else None
+        moment = parsedate_to_datetime(value) if value else None
     except ValueError:
         return None
-    if date is None:
+    if moment is None:
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
 """The vendor's transcription API behind `ports.Transcriber`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -12,7 +12,7 @@ from service.adapters.assemblyai import wire_transcripts as wire
 from service.adapters.assemblyai.exchange import Exchange, Request, as_json, ours, read_all
 from service.adapters.assemblyai.in_work import InWork
 from service.adapters.assemblyai.json_values import count
-from service.adapters.assemblyai.refusals import Call
+from service.adapters.assemblyai.refusals import Call, date
 from service.domain.errors import Code, RecordingReplaced, Rejected, TranscriptMissing
 from service.domain.job import TranscriptId
 from service.domain.transcript import Listed, Reading
@@ -23,6 +23,8 @@ PAGE: Final = 200
 
 _INLINE: Final = 1024 * 1024
 """Bytes of JSON that are parsed where they arrive; more would hold up everybody else."""
+CLOCKS_APART: Final = 5.0
+"""Seconds that our clock and the vendor's may differ before its times are told by ours."""
 _ORDINARY: Final = 60.0
 _TRANSCRIPT: Final = 300.0
 _UPLOAD: Final = 300.0
@@ -34,15 +36,23 @@ _FORMS: Final = frozenset({"srt", "vtt"})
 class Transcripts:
     """Implements `ports.Transcriber` for one account in one region.
 
-    `in_work` bounds how many bytes of transcripts are read and parsed at once, over all who share it.
+    `in_work` bounds how many bytes of transcripts are read and parsed at once, over all who share it. By `clock`, ours
+    (epoch seconds), the times of a list are told; without it they are told by the vendor's.
     """
 
     def __init__(
-        self, client: httpx2.AsyncClient, base_url: str, key: SecretStr | str, in_work: InWork | None = None
+        self,
+        client: httpx2.AsyncClient,
+        base_url: str,
+        key: SecretStr | str,
+        in_work: InWork | None = None,
+        *,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._exchange = Exchange(client, base_url, key)
         self._host = base_url
         self._in_work = in_work or InWork()
+        self._clock = clock
 
     async def upload(self, body: AsyncIterator[bytes], size: int) -> str:
         """Also raises whatever `body` raises, and RecordingReplaced when it is not of `size` bytes."""
@@ -85,10 +95,26 @@ class Transcripts:
         params: dict[str, str | int] = {"limit": PAGE}
         if before is not None:
             params["before_id"] = before
-        request = Request(call=Call.LIST, method="GET", path="/v2/transcript", params=params)
+        ahead = 0.0
+
+        def heard(headers: Mapping[str, str]) -> None:
+            nonlocal ahead
+            ahead = self._ahead(headers.get("date"))
+
+        request = Request(call=Call.LIST, method="GET", path="/v2/transcript", params=params, heard=heard)
         answer = await self._exchange.body(request, within=_ORDINARY)
         with ours(request.call, self._host):
-            return wire.listed(answer)
+            return wire.listed(answer, ahead)
+
+    def _ahead(self, told: str | None) -> float:
+        """Seconds that our clock is ahead of the vendor's; 0 where they agree."""
+        # A clock that is wrong by more than the search for a lost submission allows would hide it, and it would be
+        # paid for twice.
+        theirs = date(told)
+        if self._clock is None or theirs is None:
+            return 0.0
+        ahead = self._clock() - theirs.timestamp()
+        return ahead if abs(ahead) > CLOCKS_APART else 0.0
 
     async def captions(self, transcript_id: TranscriptId, form: str) -> str:
         if form not in _FORMS:

@@ -68,12 +68,12 @@ def reading(body: bytes | bytearray) -> Reading:
     )
 
 
-def listed(body: bytes | bytearray) -> tuple[Listed, ...]:
-    """The items of a page, in the vendor's order."""
+def listed(body: bytes | bytearray, ahead: float = 0.0) -> tuple[Listed, ...]:
+    """The items of a page, in the vendor's order, their times by a clock that is so many seconds ahead of its own."""
     items = sequence(parsed(body).get("transcripts"))
     if items is None:
         raise Garbled("it holds no list of transcripts")
-    return tuple(_item(mapping(item)) for item in items)
+    return tuple(_item(mapping(item), ahead) for item in items)
 
 
 def language(code: str | None) -> str | None:
@@ -167,16 +167,17 @@ def _time(item: Mapping[str, object], key: str) -> int:
     return milliseconds
 
 
-def _item(item: Mapping[str, object]) -> Listed:
+def _item(item: Mapping[str, object], ahead: float) -> Listed:
     found, created = identifier(item.get("id")), _moment(item.get("created"))
+    completed = _moment(item.get("completed"))
     if found is None or created is None:
         raise Garbled("an item of its list has no id or no time")
     return Listed(
         id=found,
         state=_state(item.get("status")),
         audio_url=text(item.get("audio_url")) or "",
-        created=created,
-        completed=_moment(item.get("completed")),
+        created=created + ahead,
+        completed=None if completed is None else completed + ahead,
     )
 
 

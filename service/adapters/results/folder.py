@@ -32,6 +32,9 @@ BELOW: Final = ROOT | os.O_NOFOLLOW
 class FolderResults:
     """ports.Results over the folder `root`, which is made when first needed.
 
+    From then on it must stay the same folder. Were another one taken for it (a volume that is not mounted any more),
+    all that was paid for would seem not to be there, and would be paid for again.
+
     Every name below the root is opened from the folder above it and never through a link, so nothing can be written
     or read outside, whatever is put in the way meanwhile.
     """
@@ -40,6 +43,7 @@ class FolderResults:
         self._root = root.absolute()
         self._largest = largest
         self._threads = anyio.CapacityLimiter(THREADS)
+        self._identity: tuple[int, int] | None = None
 
     async def put_new(self, key: str, body: bytes, media_type: str) -> bool:  # noqa: ARG002 - a folder keeps no types
         """On the disk once it returns, also when another was first. Raises Unavailable; ValueError for a bad key."""
@@ -88,7 +92,7 @@ class FolderResults:
 
     @contextmanager
     def _opened(self, folders: list[str], *, make: bool) -> Iterator[int]:
-        current = _open_root(self._root, make=make)
+        current = self._open_root(make=make)
         try:
             for name in folders:
                 below = _open_below(current, name, make=make)
@@ -97,6 +101,24 @@ class FolderResults:
             yield current
         finally:
             os.close(current)
+
+    def _open_root(self, *, make: bool) -> int:
+        try:
+            root = _open_root(self._root, make=make and self._identity is None)
+        except FileNotFoundError as error:
+            if self._identity is None:
+                raise
+            raise StorageTrouble(self._gone()) from error
+        found = os.fstat(root)
+        identity = (found.st_dev, found.st_ino)
+        if self._identity not in {None, identity}:
+            os.close(root)
+            raise StorageTrouble(self._gone())
+        self._identity = identity
+        return root
+
+    def _gone(self) -> str:
+        return f"the results folder {self._root} was taken away; bring it back, or restart to go on with what is there"
 
     @contextmanager
     def _told(self, key: str) -> Iterator[None]:
