@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx2
 from anyio import to_thread
@@ -22,6 +23,8 @@ from service.settings.load import Settings
 
 WITHIN: Final = 10.0
 REFUSED: Final = 400
+NOT_POSTED: Final = 405
+CALLBACK: Final = "/callbacks/check"
 
 
 @dataclass(kw_only=True)
@@ -155,9 +158,11 @@ async def _gateway(settings: Settings, client: httpx2.AsyncClient, tried: Tried)
 
 
 async def _public(url: str, client: httpx2.AsyncClient, tried: Tried) -> None:
-    status = await _status(client, f"{url}/healthz")
-    if status is None or status >= REFUSED:
-        what = "/healthz does not answer there" if status is None else f"/healthz answers {status} there"
+    # Below a path there are callbacks and nothing else, and they are posted: whoever says so is the service.
+    path, well = ("/healthz", range(REFUSED)) if not urlsplit(url).path.strip("/") else (CALLBACK, (NOT_POSTED,))
+    status = await _status(client, url.rstrip("/") + path)
+    if status not in well:
+        what = f"{path} does not answer there" if status is None else f"{path} answers {status} there"
         cure = "start the service; if it runs, mend the way to it: AssemblyAI calls back there"
         tried.doubt("AFTERWORD_PUBLIC_URL", what, cure)
 

@@ -100,6 +100,15 @@ def test_the_service_serves_until_it_is_told_to_stop(configured: Desk) -> None:
     assert [line["place"] for line in lines if line["event"] == "setting.doubted"] == ["AFTERWORD_REGOIN"]
 
 
+def test_a_service_below_a_path_is_found_by_its_callbacks(configured: Desk) -> None:
+    settings = dict(line.split("=", 1) for line in env(configured))
+    configured.dotenv(settings | {"AFTERWORD_PUBLIC_URL": settings["AFTERWORD_PUBLIC_URL"] + "/hooks/"})
+    with Service(configured.folder):
+        assert not configured("check").err.count("AFTERWORD_PUBLIC_URL")
+        configured.dotenv(settings | {"AFTERWORD_PUBLIC_URL": settings["AFTERWORD_PUBLIC_URL"] + "/elsewhere"})
+        assert "warning: AFTERWORD_PUBLIC_URL: /callbacks/check answers 404 there" in configured("check").err
+
+
 def test_a_port_that_is_taken_is_one_sentence(configured: Desk, standin: str) -> None:
     configured.environ("AFTERWORD_PORT", standin.rpartition(":")[2])
     ran = configured("serve")
