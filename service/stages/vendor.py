@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import structlog
+
+from service.domain import happened
 from service.domain.errors import Gate, Permanent, Throttled, Transient
 from service.domain.job import TranscriptId
 from service.domain.tally import VENDOR_REQUESTS
@@ -30,7 +33,12 @@ async def transcription(context: Context, operation: str, *more: Gate) -> AsyncI
             with counted(context, operation):
                 yield
         except Throttled as throttled:
-            context.holdback.refused(throttled.retry_after or UNTOLD)
+            seconds = throttled.retry_after or UNTOLD
+            context.holdback.refused(seconds)
+            # It counts as no attempt, so this line is all there is to see of a refusal that never ends.
+            structlog.get_logger().warning(
+                happened.JOB_WAITING, operation=operation, reason=throttled.message, seconds=round(seconds, 1)
+            )
             raise
 
 

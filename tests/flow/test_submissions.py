@@ -4,7 +4,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
+from service.domain import happened
 from service.stages import adopt
 from tests.longrun.processes import calls
 from tests.premises import PIPELINES, Premises, eventually, until
@@ -63,7 +65,10 @@ async def test_time_that_the_vendor_asked_for_does_not_count_as_its_trouble(tmp_
     set_faults(standin, broken, {"on": "upload", "do": "status", "status": 429, "retry_after": 5, "times": 1}, broken)
     async with premises.serving():
         premises.drop("one.wav", "Trouble, then a wait, then trouble again.")
-        (event,) = await premises.heard(1)
+        with capture_logs() as logs:
+            (event,) = await premises.heard(1)
+    (told,) = [line for line in logs if line["event"] == happened.JOB_WAITING and line.get("operation")]
+    assert (told["operation"], told["seconds"]) == ("upload", 5.0)
     assert event["data"]["outcome"] == "complete"
 
 
