@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import load
 from service.engine.row import Row
 from service.serve import Addresses, running
@@ -84,6 +85,10 @@ class Premises:
     @property
     def settings(self) -> Settings:
         return Settings.load(self.environment)
+
+    @property
+    def loaded(self) -> Pipelines:
+        return load(self.settings.pipelines.path).pipelines
 
     def pipelines(self, text: str) -> None:
         """Write the pipelines file anew; it is read at the next start."""

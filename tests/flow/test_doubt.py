@@ -1,0 +1,123 @@
+"""What nobody can prove is left to a person, and what was announced is what is submitted."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from service.domain.job import Status
+from service.engine.row import Lane
+from service.stages.drop import job, row
+from service.stages.submit import BACKFILL_AT_VENDOR
+from service.wiring import described, opened_store
+from tests.premises import Premises, eventually, until
+from tests.standin import ledger, script, set_faults, totals
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_submission_that_nothing_can_prove_waits_for_a_person(tmp_path: Path, standin: str) -> None:
+    premises = Premises(tmp_path, standin, callbacks=False)
+    set_faults(standin, {"on": "submit", "do": "lose_answer", "times": 1})
+    async with premises.serving() as addresses, httpx2.AsyncClient() as client:
+        target = {"target": "http://127.0.0.1:9/nobody/listens.wav"}
+        made = (await client.post(f"{addresses.ops}/api/jobs", json=target)).json()
+        (event,) = await premises.heard(1)
+        assert event["data"]["error"]["code"] == "submission_in_doubt"
+        assert len(ledger(standin)["submissions"]) == 1
+        again = f"{addresses.ops}/api/jobs/{made['job_id']}/retry"
+
+        async def retried() -> bool:
+            return (await client.post(again)).is_success
+
+        await until(retried)
+        await premises.heard(2)
+    assert len(ledger(standin)["submissions"]) == 2
+
+
+async def test_a_file_that_grows_while_it_is_uploaded_is_taken_once_it_is_whole(premises: Premises) -> None:
+    set_faults(premises.standin, {"on": "upload", "do": "status", "status": 503, "times": 1})
+    async with premises.serving():
+        path = premises.drop("one.wav", "This is the beginning.")
+        await eventually(lambda: ledger(premises.standin)["calls"].get("upload", 0) >= 1)
+        with path.open("ab") as file:
+            file.write(b" " * 10)
+        (event,) = await premises.heard(1)
+    assert event["data"]["outcome"] == "complete"
+    assert event["data"]["recording"]["size"] == path.stat().st_size
+    assert len(premises.events()) == 1
+    assert totals(premises.standin)["transcripts_billed"] == 1
+
+
+async def test_a_file_that_was_replaced_before_its_turn_is_told_and_the_new_one_is_done(premises: Premises) -> None:
+    set_faults(premises.standin, {"on": "upload", "do": "status", "status": 503, "times": 1})
+    async with premises.serving():
+        path = premises.drop("one.wav", "The first words, which are many.")
+        await eventually(lambda: ledger(premises.standin)["calls"].get("upload", 0) >= 1)
+        other = premises.folder / "other.wav"
+        other.write_bytes(script("Others."))
+        long_ago = time.time() - 3600
+        os.utime(other, (long_ago, long_ago))
+        other.rename(path)
+        events = await premises.heard(2)
+    outcomes = {event["data"]["recording"]["size"]: event["data"] for event in events}
+    assert outcomes[path.stat().st_size]["outcome"] == "complete"
+    assert {data["error"]["code"] for data in outcomes.values() if data["outcome"] == "failed"} == {
+        "recording_replaced"
+    }
+    assert totals(premises.standin)["transcripts_billed"] == 1
+
+
+async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(premises: Premises) -> None:
+    path = premises.drop("one.wav", "Caught up on.")
+    pipeline = premises.loaded.get("calls")
+    assert pipeline is not None
+    async with opened_store(premises.settings) as store:
+        recording = await described(path, "elsewhere/one.wav", {})
+        new = row(job(recording, pipeline, name="afterword", again=None, now=time.time()), Lane.BACKFILL, time.time())
+        for number in range(BACKFILL_AT_VENDOR):
+            later = time.time() + 3600
+            there = replace(new, id=type(new.id)(f"there_{number}"), status=Status.SUBMITTED.value, due_at=later)
+            await store.table.add(there)
+        await store.table.add(new)
+    async with premises.serving():
+        (event,) = await premises.heard(1)
+        async with opened_store(premises.settings) as store:
+            waiting = await store.jobs.get(new.id)
+    assert event["data"]["recording"]["key"] == "one.wav"
+    assert waiting is not None
+    assert (waiting.status, waiting.facts.get("trouble")) == (Status.RECEIVED, None)
+    assert totals(premises.standin)["transcripts_billed"] == 1
+
+
+async def test_a_job_that_ten_workers_in_a_row_came_no_further_with_ends_as_failed(premises: Premises) -> None:
+    path = premises.drop("one.wav", "Nobody survives this.")
+    pipeline = premises.loaded.get("calls")
+    assert pipeline is not None
+    async with opened_store(premises.settings) as store:
+        recording = await described(path, "one.wav", {})
+        new = row(job(recording, pipeline, name="afterword", again=None, now=time.time()), Lane.FRESH, time.time())
+        await store.table.add(replace(new, claims=9))
+    async with premises.serving():
+        (event,) = await premises.heard(1)
+    assert event["data"]["error"]["code"] == "crashes_worker"
+    assert ledger(premises.standin)["submissions"] == []
+
+
+async def test_a_job_whose_pipeline_is_gone_is_told_not_guessed(premises: Premises) -> None:
+    path = premises.drop("one.wav", "Where did it go?")
+    pipeline = premises.loaded.get("calls")
+    assert pipeline is not None
+    async with opened_store(premises.settings) as store:
+        recording = await described(path, "one.wav", {})
+        gone = pipeline.model_copy(update={"name": "gone"})
+        await store.table.add(
+            row(job(recording, gone, name="afterword", again=None, now=time.time()), Lane.FRESH, time.time())
+        )
+    async with premises.serving():
+        (event,) = await premises.heard(1)
+    assert event["data"]["error"]["code"] == "pipeline_missing"
+    assert event["source"] == "/afterword/gone"
