@@ -113,12 +113,15 @@ def _processors(*, json: bool, colors: bool) -> Sequence[Processor]:
         structlog.processors.add_log_level,
         _error_without_words,
         _discreet,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if json:
-        return [*shared, _as_json]
-    # Values are shown as literals: a recording's name must not reach the terminal as control characters.
-    return [*shared, structlog.dev.ConsoleRenderer(colors=colors, repr_native_str=True, sort_keys=False)]
+        return [*shared, structlog.processors.TimeStamper(fmt="iso", utc=True), _as_json]
+    return [
+        *shared,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%SZ", utc=True),
+        # Values are shown as literals: a recording's name must not reach the terminal as control characters.
+        structlog.dev.ConsoleRenderer(colors=colors, repr_native_str=True, sort_keys=False, pad_event_to=18),
+    ]
 
 
 def _error_without_words(_: object, __: str, line: EventDict) -> EventDict:

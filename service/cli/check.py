@@ -92,7 +92,7 @@ def _bill(inbox: Inbox) -> str:
     at_most = "at most " if inbox.at_most else ""
     waits = "waits" if inbox.recordings == 1 else "wait"
     what = f"{at_most}{count(inbox.recordings, 'recording')} ({size(inbox.bytes)}) {waits} in {inbox.folder}"
-    return f"{what}, unknown to the job store: the first start bills them all"
+    return f"{what}, unknown to the job store: the next start bills all that have no results yet"
 
 
 def _as_json(

@@ -12,19 +12,19 @@ from service.cli.demonstration import cost
 from service.cli.demonstration.performance import with_standin, with_vendor
 from service.cli.demonstration.rehearsal import Plan, plan, vendor
 from service.cli.demonstration.story import Stop, Stopped
-from service.cli.screen import note
+from service.cli.screen import note, wrapped
 
 SIGNALLED: Final = 128
 """A command that a signal ends exits with this and the signal's number."""
 
-WELCOME: Final = (
-    "Recordings are dropped into a folder, transcribed, answered, and told in one event each.",
-    "",
-    "The other side is a stand-in for AssemblyAI on this machine: no account, no network. It knows its recordings",
-    "by heart, and its answers are extracts of the transcripts. On the way one callback is duplicated, one is lost,",
-    "one is forged, and the service is killed once.",
-    "",
-)
+WELCOME: Final = """\
+Recordings are dropped into a folder, transcribed, answered, and told in one event each.
+
+The other side is a stand-in for AssemblyAI on this machine: no account, no network. It knows its recordings by heart, \
+and its answers are extracts of the transcripts. On the way one callback is duplicated, one is lost, one is forged, \
+and the service is killed once.
+
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +62,7 @@ def demo(
     try:
         if live:
             _agreed(show, yes=yes)
-        for line in () if live else WELCOME:
+        for line in () if live else wrapped(WELCOME):
             note(line)
         note(f"Everything lies in {show.folder}")
         with stop.heeded():

@@ -1,4 +1,4 @@
-"""What already waits in the drops folder: the first start bills it all."""
+"""What already waits in the drops folder: the next start bills what has no results yet."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack

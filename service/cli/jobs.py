@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     jobs.command("list")(list_jobs)
-    jobs.command("show")(show)
-    jobs.command("retry")(retry)
+    jobs.command("show", short_help="One job: its timeline, answers, files, and what it waits for.")(show)
+    jobs.command("retry", short_help="Send failed jobs on their next run.")(retry)
     jobs.command("republish")(republish)
     app.add_typer(jobs, name="jobs")
 

@@ -78,14 +78,15 @@ class Picture:
         room = max(1, min(MOST_SHOWN, self._console.height - 3))
         ordered = sorted(standings, key=lambda each: (each.ended, -each.done)) if len(standings) > room else standings
         table = Table.grid(padding=(0, 2))
-        for column in range(4):
-            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if column == 1 else None)
+        # On a narrow screen only columns that may wrap give way: names and words, whose texts are cut off instead.
+        for may_give_way in (False, True, False, True):
+            table.add_column(no_wrap=not may_give_way)
         for each in ordered[:room]:
             table.add_row(*self._row(each))
         ended = sum(each.ended for each in standings)
         failed = sum(each.failed for each in standings)
         total = f"{ended} of {count(len(standings), 'recording')} done" + (f", {failed} failed" if failed else "")
-        self._live.update(Group(table, Text(total, style="dim")))
+        self._live.update(Group(table, Text(total if standings else "no recordings yet", style="dim")))
 
     def say(self, line: str) -> None:
         self._console.print(Text(clean(line)))
@@ -95,7 +96,7 @@ class Picture:
         style = "red" if each.failed else "green" if each.ended else "cyan"
         mark = Text(failed if each.failed else done, style=style) if each.ended else self._spinner
         stages = Text(behind * each.done + ahead * (len(STAGES) - each.done), style=style)
-        words = Text(each.doing, style=style)
+        words = Text(each.doing, style=style, no_wrap=True, overflow="ellipsis")
         if each.more:
             words.append(f"  {clean(each.more)}", style="dim")
-        return mark, Text(clean(each.name)), stages, words
+        return mark, Text(clean(each.name), no_wrap=True, overflow="ellipsis"), stages, words

@@ -1,13 +1,17 @@
 """What commands print: results on stdout, everything else on stderr, nothing that could steer a terminal."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
 from service.domain.errors import Problem, Refused
 
 GAP = "  "
+WIDEST = 110
+"""Columns of running text, however wide the terminal is."""
 
 
 def out(line: str = "") -> None:
@@ -41,6 +45,16 @@ def columns(rows: Sequence[Sequence[str]]) -> Sequence[str]:
     return [
         GAP.join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip()
         for row in rows
+    ]
+
+
+def wrapped(text: str, indent: str = "") -> Sequence[str]:
+    """Running text in lines that fit the terminal."""
+    wide = min(WIDEST, shutil.get_terminal_size().columns)
+    return [
+        line
+        for paragraph in text.splitlines()
+        for line in textwrap.wrap(paragraph, wide, initial_indent=indent, subsequent_indent=indent) or [""]
     ]
 
 

@@ -117,12 +117,13 @@ def _tell(url: str, options: Options) -> None:
     out(url)
     note("a stand-in for AssemblyAI: it knows a few recordings by heart, and its answers are extracts")
     note("point a service at it with:")
-    note(f"  AFTERWORD_ASSEMBLYAI_URL={url} AFTERWORD_LLM_GATEWAY_URL={url}")
+    note(f"  AFTERWORD_ASSEMBLYAI_URL={url}")
+    note(f"  AFTERWORD_LLM_GATEWAY_URL={url}")
     if options.api_key == DEFAULT_KEY:
         note(f"  {KEY}={DEFAULT_KEY}")
     else:
         note(f"  {KEY} as it was given here")
-    note(f"faults: POST {url}/simulator/faults    ledger: GET {url}/simulator/ledger    stop: Ctrl-C")
+    note(f"faults: {url}/simulator/faults    ledger: {url}/simulator/ledger    stop: Ctrl-C")
 
 
 def _faults(texts: Sequence[str]) -> Sequence[Mapping[str, object]]:

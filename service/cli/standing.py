@@ -35,6 +35,9 @@ CURES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+MENDED_BY_PIPELINES: Final = frozenset({Code.TRANSCRIPTION_REJECTED, Code.PROMPT_REJECTED, Code.PROMPT_TRUNCATED})
+"""Codes that come again with the same pipeline."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -133,8 +136,19 @@ def _reason(row: Row, job: Job) -> str:
 def _ended(row: Row, job: Job) -> Waits:
     if row.status != Status.FAILED:
         return Waits(what="nothing", until=None, send_on=None)
-    code = job.verdict.error.code if job.verdict and job.verdict.error else None
+    code = _cause(job)
     command = f"afterword jobs retry {row.id}"
     if code is Code.SUBMISSION_IN_DOUBT:
         command += " (see first in AssemblyAI's dashboard that it was not transcribed: it would be paid again)"
+    elif code in MENDED_BY_PIPELINES:
+        command += " --repin (mend pipelines.toml first, and start the service again)"
     return Waits(what="a person: it has failed", until=None, send_on=command)
+
+
+def _cause(job: Job) -> Code | None:
+    """The run's code, or what is behind it where a prompt failed."""
+    code = job.verdict.error.code if job.verdict and job.verdict.error else None
+    if code is not Code.PROMPT_FAILED:
+        return code
+    causes = {failure.code for failure in job.prompt_failures.values()}
+    return next((each for each in sorted(causes) if each in MENDED_BY_PIPELINES), code)

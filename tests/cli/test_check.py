@@ -106,7 +106,7 @@ def test_what_waits_and_is_not_known_is_counted(configured: Desk) -> None:
     ran = configured("check")
     assert ran.code == 0
     assert f"2 recordings ({sum(sizes)} B) wait in {configured.folder}/inbox, unknown to the job store" in ran.err
-    assert "the first start bills them all" in ran.err
+    assert "the next start bills all that have no results yet" in ran.err
     (configured.folder / "pipelines.toml").unlink()
     assert "at most 3 recordings" in configured("check").err
 

@@ -71,6 +71,19 @@ async def test_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "failed" in plain
 
 
+async def test_a_narrow_terminal_cuts_names_and_words_and_keeps_the_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    picture = drawn([standing(row("interviews/somebody.mp3", Status.PUBLISHED)), LOST], Terminal())
+    assert "✔" in picture
+    assert "●●●●" in picture
+    assert "interviews/somebody.mp3" not in picture
+    assert "…" in picture
+
+
+async def test_before_the_first_recording_it_says_so() -> None:
+    assert "no recordings yet" in drawn([], Terminal())
+
+
 async def test_of_many_recordings_those_at_work_come_first() -> None:
     many = [standing(row(f"{number:03}.mp3", Status.PUBLISHED)) for number in range(MOST_SHOWN * 2)]
     picture = drawn([*many, BUSY], Terminal())

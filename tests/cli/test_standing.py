@@ -11,10 +11,11 @@ from service.domain.errors import Code
 from service.domain.job import Failure, Status, Trouble
 from service.engine.row import Row
 from service.ports import Closed
-from tests.cli.rows import job, row
+from tests.cli.rows import FAILURE, job, row
 
 NOW = 1000.0
 TROUBLE = Trouble(attempts=3, since=1.0, last="the vendor answered 503")
+CUT_OFF = Failure(code=Code.PROMPT_TRUNCATED, message="cut off at max_tokens=9")
 DOUBT = Failure(code=Code.SUBMISSION_IN_DOUBT, message="nobody knows")
 SHUT = Closed(gate="gateway", since=900.0, next_probe_at=1100.0, pause=4.0, reason="no entitlement")
 
@@ -45,6 +46,11 @@ def test_what_a_job_waits_for(waiting: Row, what: str, until: float | None, send
     assert what in found.what
     assert found.until == until
     assert found.send_on == send_on if send_on is None else send_on in str(found.send_on)
+
+
+def test_a_failure_that_would_come_again_is_sent_on_with_the_changed_pipeline() -> None:
+    cut_off = job("a", Status.FAILED).model_copy(update={"prompt_failures": {"b": FAILURE, "c": CUT_OFF}})
+    assert "afterword jobs retry a --repin" in str(waits(row("a", Status.FAILED, facts=cut_off), [], NOW).send_on)
 
 
 def test_what_a_newer_version_wrote_is_shown_as_far_as_it_can_be() -> None:

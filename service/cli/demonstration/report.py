@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 import service
 from service.cli.demonstration.figures import Event, Outcomes
 from service.cli.demonstration.samples import Sample
+from service.cli.screen import wrapped
 from service.simulator.answers import MARK
 
-WIDEST: Final = 110
 LONGEST_TEXT: Final = 64
 """Characters of a text inside the event that are shown: its beginning, or both ends of what is one word."""
 LONGEST_HEARD: Final = 1000
@@ -68,7 +67,7 @@ def files(folder: Path, found: Outcomes) -> Iterator[str]:
         )
         near = result.parent.relative_to(folder) if result.is_relative_to(folder) else result.parent
         yield f"    {near}/"
-        yield from _wrapped("  ".join(lying), "      ")
+        yield from wrapped("  ".join(lying), "      ")
 
 
 def next_steps(*, live: bool) -> Iterator[str]:
@@ -79,7 +78,7 @@ def next_steps(*, live: bool) -> Iterator[str]:
     own = "make demo RECORDING=my.wav" if in_clone else f"{command} demo --recording my.wav"
     steps = (
         (own, "the same with your own voice"),
-        (f"{command} init", "a pipelines.toml and .env to start from: your own prompts, your own key"),
+        (f"{command} init", "your own prompts and key: writes pipelines.toml and .env"),
         (f"{command} {'serve' if live else 'demo --live'}", "for real" if live else "the same for real, with your key"),
     )
     wide = max(len(line) for line, _ in steps)
@@ -103,15 +102,15 @@ def _answers(sample: Sample, event: Event) -> Iterator[str]:
     yield sample.key
     if sample.own:
         yield "  (what was heard)"
-        yield from _wrapped(_heard(data), "    ")
+        yield from wrapped(_heard(data), "    ")
     if data.get("skipped"):
         yield f"  nothing was asked: {data['skipped']}"
     if "error" in data:
-        yield from _wrapped(f"failed: {data['error']['message']}", "  ")
+        yield from wrapped(f"failed: {data['error']['message']}", "  ")
     for name, answer in data["answers"].items():
         content = answer["content"] if "content" in answer else f"failed: {answer['error']['message']}"
         yield f"  {name}"
-        yield from _wrapped(content.removeprefix(MARK), "    ")
+        yield from wrapped(content.removeprefix(MARK), "    ")
 
 
 def _heard(data: Mapping[str, Any]) -> str:
@@ -124,15 +123,6 @@ def _heard(data: Mapping[str, Any]) -> str:
 def _path(data: Mapping[str, Any], name: str) -> Path:
     """Where a file of the event is on this machine."""
     return Path(unquote(urlsplit(str(data["files"].get(name, ""))).path))
-
-
-def _wrapped(text: str, indent: str) -> Sequence[str]:
-    wide = min(WIDEST, shutil.get_terminal_size().columns)
-    return [
-        line
-        for paragraph in text.splitlines()
-        for line in textwrap.wrap(paragraph, wide, initial_indent=indent, subsequent_indent=indent) or [""]
-    ]
 
 
 def _document(value: object, lead: str, depth: int) -> Iterator[str]:

@@ -165,8 +165,8 @@ class Story:
         self._dead()
         before = watch.starts
         self._service.start()
-        watch.until(lambda: watch.starts > before, "the service to start again", both)
         watch.say(f"RESTARTED as process {self._service.pid}: it goes on from its job store")
+        watch.until(lambda: watch.starts > before, "the service to start again", both)
         watch.until(watch.all_ended, "the last event", both)
         watch.until(self._settled, "the last callback to be delivered", both)
 
