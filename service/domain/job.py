@@ -168,6 +168,8 @@ class Job(Fact):
     intent: Intent | None = None
     spent: tuple[TranscriptId, ...] = ()
     """Transcripts of ours that the vendor failed (and did not bill); never adopted again."""
+    doubles: tuple[TranscriptId, ...] = ()
+    """Transcripts that were made beside the one that we go on with: paid for nothing, and to be forgotten with it."""
     transcript: TranscriptFacts | None = None
     looks: int = 0
     """How often the vendor was asked about the transcript without having called back."""

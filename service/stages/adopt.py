@@ -31,7 +31,7 @@ def is_ours(reading: Reading, job: Job) -> bool:
     Its webhook names the job; with an intent on record, it is the very URL that was sent. Without a webhook an audio
     URL that only this job has (an upload) is the proof.
     """
-    if reading.deleted or reading.id in job.spent:
+    if reading.deleted or reading.id in job.spent or reading.id in job.doubles:
         return False
     intent = job.intent
     if intent is None:

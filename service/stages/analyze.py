@@ -59,7 +59,7 @@ async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline
     """The pipeline whose prompts this job asks, kept before the first request so that no deploy mixes two versions."""
     if job.pipeline_digest is not None:
         return job, await context.pinned(job.pipeline_digest)
-    pipeline = context.pipelines.get(job.pipeline) or await context.pipeline_of(job)
+    pipeline = await context.pipeline_of(job)
     if pipeline is None:
         raise Permanent(Code.PIPELINE_MISSING, f"the pipelines file has no pipeline {job.pipeline!r} any more")
     pin = digest(pipeline)

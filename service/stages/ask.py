@@ -117,7 +117,7 @@ def _answer(prompt: Prompt, digest: str, completion: Completion, asking: Asking)
     elif completion.finish is Finish.FILTERED:
         refusal = (Code.PROMPT_BLOCKED, f"the model withheld its answer ({completion.finish_reason})")
     elif not content.strip():
-        refusal = (Code.PROMPT_EMPTY, f"the model gave no content ({completion.finish_reason})")
+        refusal = (Code.PROMPT_EMPTY, f"the model gave no content ({completion.finish_reason or 'and no reason'})")
     if refusal is not None:
         raise Permanent(*refusal, request_id=completion.request_id)
     return Answer(

@@ -21,6 +21,9 @@ from service.stages.vendor import polled, read, transcription
 PATIENCE: Final = 24 * 3600.0
 """Seconds after which a transcript that has not ended is given up."""
 RESUBMISSIONS: Final = 3
+FIRST_RESUBMISSION: Final = 2.0
+FURTHER_RESUBMISSIONS: Final = 5.0
+"""How much longer each further pause before a resubmission is than the one before it."""
 LOOK_AGAIN: Final = 3.0
 UNASKED_AT_MOST: Final = 30.0
 GROWS_FOR: Final = 32
@@ -76,19 +79,24 @@ def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) ->
     words = reading.error or "the vendor gave no reason"
     match after_error(words):
         case Remedy.RESUBMIT:
-            again = job.recording.kind is not Kind.TRANSCRIPT
+            resubmit = job.recording.kind is not Kind.TRANSCRIPT
         case Remedy.FRESH_URL:
-            again = job.recording.kind is Kind.FILE
+            resubmit = job.recording.kind is Kind.FILE
         case Remedy.NO_SPEECH:
             raise Permanent(Code.NO_SPEECH, words)
         case Remedy.FINAL:
-            again = False
+            resubmit = False
         case other:
             assert_never(other)
-    if not again or len(job.spent) >= RESUBMISSIONS:
+    if not resubmit or len(job.spent) >= RESUBMISSIONS:
         raise Permanent(Code.TRANSCRIPTION_FAILED, words)
-    structlog.get_logger().warning(happened.JOB_RESUBMITTED, reason=words, transcript_id=reading.id)
-    return save(anew(entered(job, Status.RECEIVED, context.now(), words)), Status.RECEIVED, context.now(), heard=heard)
+    # An incident lasts longer than three submissions in a row take.
+    pause = FIRST_RESUBMISSION * FURTHER_RESUBMISSIONS ** len(job.spent)
+    structlog.get_logger().warning(
+        happened.JOB_RESUBMITTED, reason=words, transcript_id=reading.id, seconds=round(pause, 1)
+    )
+    again = anew(entered(job, Status.RECEIVED, context.now(), words))
+    return save(again, Status.RECEIVED, context.now() + pause, heard=heard)
 
 
 def anew(job: Job) -> Job:

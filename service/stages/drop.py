@@ -119,7 +119,7 @@ class Drop:
         new = job(recording, pipeline, name=self._name, again=again, now=now)
         # A result outlives its row: without this look an old recording that is met again would be paid again.
         result = place(pipeline.name, recording.key, new.id, self._limits).result(1)
-        if await self._results.get(result) is None:
+        if not await self._results.has(result):
             stands, created = await self._table.add(row(new, lane, now), _names(recording, names))
             # The facts that stand may be a newer version's: nothing else of them is read.
             received = Received(job_id=new.id, created=created, pipeline=str(stands.facts["pipeline"]))

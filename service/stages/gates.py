@@ -64,5 +64,5 @@ async def _passed(context: Context, probing: list[Closed]) -> None:
         with suppress(StoreTrouble):
             if await context.ports.gates.reopen(closed.gate):
                 structlog.get_logger().info(
-                    happened.ACCOUNT_RESUMED, gate=closed.gate, shut_for=context.now() - closed.since
+                    happened.ACCOUNT_RESUMED, gate=closed.gate, shut_for=round(context.now() - closed.since, 1)
                 )

@@ -97,7 +97,7 @@ async def _forgotten(job: Job, context: Context) -> None:
     """
     assert job.transcript is not None
     doubles = [reading.id for reading in await noted(job, context)]
-    for transcript_id in dict.fromkeys((job.transcript.id, *job.spent, *doubles)):
+    for transcript_id in dict.fromkeys((job.transcript.id, *job.spent, *job.doubles, *doubles)):
         async with transcription(context, "delete"):
             await context.ports.transcriber.delete(transcript_id)
         try:

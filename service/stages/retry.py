@@ -61,6 +61,7 @@ def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
     code = job.verdict.error.code if job.verdict and job.verdict.error else None
     if status is Status.RECEIVED and code in {*TRANSCRIPT_AT_FAULT, Code.TRANSCRIPTION_REJECTED}:
         job = anew(job)
+    failed = job.prompt_failures.values()
     job = job.model_copy(
         update={
             "run": job.run + 1,
@@ -71,6 +72,8 @@ def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
             "prompt_failures": {},
             "looks": 0,
             "submitted_at": now if status is Status.SUBMITTED else job.submitted_at,
+            # What the vendor no longer has is asked about with our own copy.
+            "forgotten": job.forgotten or any(each.code is Code.TRANSCRIPT_MISSING for each in failed),
             **({"pipeline_digest": None, "transcript_pin": None} if repin else {}),
         }
     )

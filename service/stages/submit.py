@@ -15,6 +15,7 @@ from service.domain.errors import (
     Rejected,
     ServiceError,
     Throttled,
+    Unavailable,
 )
 from service.domain.job import Intent, Job, Kind, Status, TranscriptFacts, TranscriptId, Uploaded
 from service.domain.pipeline import Pipeline, digest, to_json
@@ -99,7 +100,7 @@ async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context:
     for index, reading in enumerate(candidates):
         doubles = tuple(double.id for double in candidates[index + 1 :])
         adopted = _submitted(job, reading.id, context, "found at the vendor")
-        adopted = adopted.model_copy(update={"spent": (*job.spent, *doubles)})
+        adopted = adopted.model_copy(update={"doubles": (*job.doubles, *doubles)})
         try:
             await hold.save(save(adopted, Status.SUBMITTED, context.now(), keep_lease=True, owns=reading.id))
         except OwnedByAnother:
@@ -197,7 +198,7 @@ async def _posted(hold: Hold, job: Job, pipeline: Pipeline, context: Context) ->
     with hold.shielded():
         left = await hold.renew()
         if left < LEAST_TIME:
-            raise Throttled("too little of the lease is left for a submission", retry_after=LEAST_TIME)
+            raise Unavailable("too little of the lease is left for a submission")
         return await context.ports.transcriber.submit(request, within=left * OF_THE_LEASE)
 
 

@@ -83,6 +83,25 @@ async def test_a_required_prompt_that_fails_fails_the_run_and_what_was_paid_for_
     assert [path.stem for path in premises.files("answers/*.json")] == ["mood", "summary"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        ({"do": "null_content"}, "prompt_empty", "the model gave no content (end_turn)"),
+        ({"do": "say", "content": " \n"}, "prompt_empty", "the model gave no content (end_turn)"),
+        ({"do": "finish", "finish_reason": "refusal"}, "prompt_blocked", "the model withheld its answer (refusal)"),
+    ],
+)
+async def test_what_is_no_answer_is_never_published_as_one(
+    premises: Premises, fault: dict[str, str], code: str, said: str
+) -> None:
+    set_faults(premises.standin, {"on": "ask", "match": {"contains": "Name the mood"}, **fault})
+    async with premises.serving():
+        premises.drop("one.wav", "Some words.")
+        (event,) = await premises.heard(1)
+    assert event["data"]["answers"]["mood"] == {"error": {"code": code, "message": said}}
+    assert [path.stem for path in premises.files("answers/*.json")] == ["next-steps", "summary"]
+
+
 async def test_a_transcript_without_words_asks_nothing_and_says_so(premises: Premises) -> None:
     set_faults(premises.standin, {"on": "submit", "do": "blank"})
     async with premises.serving():
@@ -112,12 +131,12 @@ async def test_the_vendors_error_ends_the_run_as_failed_in_its_own_words(
 
 
 async def test_a_transcript_that_the_vendor_failed_by_its_own_fault_is_submitted_again(premises: Premises) -> None:
-    set_faults(premises.standin, {"on": "submit", "do": "fail", "times": 2})
+    set_faults(premises.standin, {"on": "submit", "do": "fail", "times": 1})
     async with premises.serving():
-        premises.drop("one.wav", "Third time lucky.")
+        premises.drop("one.wav", "Second time lucky.")
         (event,) = await premises.heard(1)
     assert event["data"]["outcome"] == "complete"
-    assert len(ledger(premises.standin)["submissions"]) == 3
+    assert len(ledger(premises.standin)["submissions"]) == 2
     assert totals(premises.standin)["transcripts_billed"] == 1
 
 

@@ -82,6 +82,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, call: Call) -
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         message = f"HTTP {status}: {refusal.said}" if refusal.said else refusal.message
         return lost(call, message, refusal.request_id, retry_after=refusal.retry_after)
+    if status == HTTPStatus.NOT_FOUND and not refusal.said:
+        # Not in the vendor's words: something between us and it answered, and nothing that was paid for must be lost.
+        return Unavailable(refusal.message)
     return _gateway(refusal) if call is Call.ASK else _transcription(refusal)
 
 
@@ -113,6 +116,10 @@ def _transcription(refusal: Refusal) -> Transient | Permanent:
     words = refusal.said.casefold()
     broke = "balance is negative" in words
     match refusal.status:
+        case 401 if refusal.call is Call.SUBMIT:
+            # It may also speak of the balance (vendor API reference: errors); whatever it is, a submission must prove
+            # it mended: an upload that passes would open the gate for the next submission to be refused.
+            return AccountTrouble(Gate.BALANCE, refusal.message, request_id=refusal.request_id)
         case 401:
             return AccountTrouble(Gate.TRANSCRIPTION, refusal.message, request_id=refusal.request_id)
         case status if status == HTTPStatus.PAYMENT_REQUIRED or (status == HTTPStatus.BAD_REQUEST and broke):
@@ -123,10 +130,7 @@ def _transcription(refusal: Refusal) -> Transient | Permanent:
     return Rejected(Code.TRANSCRIPTION_REJECTED, refusal.message, request_id=refusal.request_id)
 
 
-def _missing(refusal: Refusal) -> Transient | Permanent | None:
-    if refusal.status == HTTPStatus.NOT_FOUND and not refusal.said:
-        # Not in the vendor's words: something between us and it answered, and a paid transcript must not be lost.
-        return Unavailable(refusal.message)
+def _missing(refusal: Refusal) -> TranscriptMissing | None:
     unknown = refusal.said.casefold().startswith("transcript lookup error") or "id not found" in refusal.said.casefold()
     if refusal.status == HTTPStatus.NOT_FOUND or (refusal.status == HTTPStatus.BAD_REQUEST and unknown):
         return TranscriptMissing(refusal.message, request_id=refusal.request_id)
