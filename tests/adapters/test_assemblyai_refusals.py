@@ -83,6 +83,8 @@ ROWS = [
     (Call.ASK, 404, gateway("transcript not found", 404), TranscriptMissing),
     (Call.ASK, 404, gateway("transcript deleted", 404), TranscriptMissing),
     (Call.ASK, 404, gateway("page not found", 404), Rejected),
+    (Call.ASK, 404, b"<html>nginx</html>", Unavailable),
+    (Call.SUBMIT, 404, b"", Unavailable),
     (Call.ASK, 429, gateway("too many requests for this action", 429), Throttled),
     (Call.ASK, 500, gateway("upstream", 500), OutcomeUnknown),
     (Call.ASK, 408, b"", OutcomeUnknown),
