@@ -153,6 +153,14 @@ class Count:
     oldest_due_at: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lately:
+    """How many rows have ended in a while, and when a callback was last stored (epoch seconds), whoever heard it."""
+
+    ended: int
+    last_callback_at: float | None
+
+
 class Jobs(Protocol):
     """Reading the table as people do. Raises StoreTrouble."""
 
@@ -177,6 +185,10 @@ class Jobs(Protocol):
 
     async def counts(self) -> Sequence[Count]:
         """Counts by status and lane."""
+        ...
+
+    async def lately(self, since: float) -> Lately:
+        """What has happened since then (epoch seconds)."""
         ...
 
 

@@ -183,7 +183,9 @@ def _listening(variable: str, host: str, port: int) -> Iterator[socket.socket]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        what = f"{host}:{port} cannot be listened on ({error.strerror or type(error).__name__})"
+        # Python appends the address a second time, in brackets.
+        reason = (error.strerror or type(error).__name__).partition(" (")[0]
+        what = f"{host}:{port} cannot be listened on ({reason})"
         cure = "stop what listens there, or choose another port or address"
         raise Refused([Problem(place=variable, what=what, cure=cure)]) from error
     with sock:

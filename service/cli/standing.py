@@ -30,8 +30,8 @@ STAGES: Final = (Status.RECEIVED, Status.SUBMITTED, Status.TRANSCRIBED, Status.D
 CURES: Final[Mapping[str, str]] = MappingProxyType(
     {
         Gate.TRANSCRIPTION: "mend ASSEMBLYAI_API_KEY and start the service again",
-        Gate.BALANCE: "top up the AssemblyAI account; the work goes on by itself",
-        Gate.GATEWAY: "see that the key and the account may use the LLM Gateway; the work goes on by itself",
+        Gate.BALANCE: "top up the AssemblyAI account (or mend its key and restart); the work goes on by itself",
+        Gate.GATEWAY: "see that the account has a balance and may use the LLM Gateway; the work goes on by itself",
     }
 )
 
@@ -109,7 +109,7 @@ def waits(row: Row, closed: Sequence[Closed], now: float) -> Waits:
         return _ended(row, job)
     gate = next((each for each in closed if each.gate == row.parked), None)
     if gate is not None:
-        what = f"the account's trouble, since {when(gate.since, now)}: {told(gate.reason)}"
+        what = f"the account's trouble, since {when(gate.since, now)}: {told(gate.reason).rstrip('.')}"
         return Waits(what=what, until=gate.next_probe_at, send_on=CURES.get(gate.gate))
     if row.lease_until > now:
         return Waits(what=f"nothing: a worker is at it ({DOING[row.status]})", until=row.lease_until, send_on=None)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli.configuration import context_for, settings_for, standing_store
-from service.cli.figures import count, when
+from service.cli.figures import count, lasting, when
 from service.cli.screen import columns, note, out, out_json
 from service.cli.standing import CURES
 from service.domain.errors import Refused
@@ -18,11 +18,15 @@ from service.domain.masking import told
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import load as load_pipelines
 from service.domain.times import rfc3339
-from service.ports import Closed, Count
+from service.ports import Closed, Count, Lately
 from service.settings.groups import JobStore, PipelinesPlace
 from service.settings.load import Settings
 
 ORDER = tuple(Status)
+RATE_OVER = 600.0
+"""Seconds over which the rate is taken that a backlog is measured by."""
+OURS = frozenset({Status.RECEIVED, Status.TRANSCRIBED, Status.DECIDED})
+"""Where a job waits for us, and not for the vendor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class Overview:
 
     now: float
     counts: Sequence[Count]
+    lately: Lately
     closed: Sequence[Closed]
     digest: str | None
 
@@ -44,6 +49,14 @@ class Overview:
     @property
     def parked(self) -> int:
         return sum(each.parked for each in self.counts)
+
+    @property
+    def backlog(self) -> float | None:
+        """Seconds until what waits for us is done at the rate of the last ten minutes; None while there is no rate."""
+        waiting = sum(each.rows for each in self.counts if each.status in OURS)
+        if not waiting:
+            return 0.0
+        return waiting * RATE_OVER / self.lately.ended if self.lately.ended else None
 
     @property
     def oldest_due_at(self) -> float | None:
@@ -71,8 +84,13 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="The result as J
 async def _looked(settings: Settings) -> Overview:
     async with context_for(settings, Pipelines(pipelines=())) as context:
         jobs, gates = context.ports.jobs, context.ports.gates
+        now = time.time()
         return Overview(
-            now=time.time(), counts=await jobs.counts(), closed=await gates.closed(), digest=_digest(settings)
+            now=now,
+            counts=await jobs.counts(),
+            lately=await jobs.lately(now - RATE_OVER),
+            closed=await gates.closed(),
+            digest=_digest(settings),
         )
 
 
@@ -92,8 +110,13 @@ def lines(found: Overview) -> Sequence[str]:
     oldest = found.oldest_due_at
     facts = [
         ("due now", count(found.due, "job") + (f", the oldest since {when(oldest, found.now)}" if oldest else "")),
+        ("backlog", _backlog(found.backlog)),
         ("parked", count(found.parked, "job")),
         ("failed", count(found.total(Status.FAILED), "job")),
+        (
+            "last callback",
+            when(found.lately.last_callback_at, found.now) if found.lately.last_callback_at else "none yet",
+        ),
         ("pipelines", found.digest or "the file cannot be read: see `afterword check`"),
     ]
     return [*table, "", *columns(facts), *(_gate(each, found.now) for each in found.closed)]
@@ -109,7 +132,9 @@ def view(found: Overview) -> dict[str, object]:
         ],
         "due": found.due,
         "oldest_due_at": None if found.oldest_due_at is None else rfc3339(found.oldest_due_at),
+        "backlog_seconds": found.backlog,
         "parked": found.parked,
+        "last_callback_at": None if found.lately.last_callback_at is None else rfc3339(found.lately.last_callback_at),
         "failed": found.total(Status.FAILED),
         "shut_gates": [
             {
@@ -124,9 +149,16 @@ def view(found: Overview) -> dict[str, object]:
     }
 
 
+def _backlog(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown: no job has ended in the last ten minutes"
+    return f"about {lasting(seconds)} at the rate of the last ten minutes" if seconds else "none"
+
+
 def _gate(closed: Closed, now: float) -> str:
     cure = CURES.get(closed.gate, "the work goes on by itself once it passes")
-    return f"the gate {closed.gate} has been shut since {when(closed.since, now)}: {told(closed.reason)}; {cure}"
+    reason = told(closed.reason).rstrip(".")
+    return f"the gate {closed.gate} has been shut since {when(closed.since, now)}: {reason}; {cure}"
 
 
 def _place(status: str) -> int:

@@ -68,7 +68,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ListenError(f"cannot listen on {host}:{port}: {error}") from error
+        # Python appends the address a second time, in brackets.
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
 def run(

@@ -346,6 +346,16 @@ class TestReading:
             ("received", "fresh", 3, 1, 1, NOW - 50),
         ]
 
+    async def test_it_tells_what_ended_lately_and_when_a_callback_last_came(self, store: SqliteStore) -> None:
+        nothing = await store.jobs.lately(NOW - 600)
+        assert (nothing.ended, nothing.last_callback_at) == (0, None)
+        await ended(store, "done")
+        await store.table.add(row("waiting"))
+        await store.table.call_back(Callback(row_id=RowId("nobody"), subject="tr_1"))
+        since, later = await store.jobs.lately(NOW - 600), await store.jobs.lately(NOW + 600)
+        assert (since.ended, since.last_callback_at) == (1, NOW)
+        assert (later.ended, later.last_callback_at) == (0, NOW)
+
     async def test_a_pin_keeps_what_it_first_was(self, store: SqliteStore) -> None:
         assert await store.pins.pinned("sha") is None
         await store.pins.pin("sha", b"first")

@@ -9,7 +9,7 @@ import orjson
 from service.adapters.jobs import sqlite_rows as rows
 from service.adapters.jobs.sqlite_connection import Reader
 from service.engine.row import Row, RowId
-from service.ports import Count
+from service.ports import Count, Lately
 
 PAGE_AT_MOST: Final = 1_000
 
@@ -30,6 +30,10 @@ COUNTS: Final = """
 SELECT status, lane, count(*) AS rows, count(CASE WHEN due_at <= :now AND claimable_at <= :now THEN 1 END) AS due,
     count(parked) AS parked, min(CASE WHEN due_at <= :now AND claimable_at <= :now THEN due_at END) AS oldest_due_at
 FROM job GROUP BY status, lane ORDER BY status, lane"""
+
+LATELY: Final = """
+SELECT (SELECT count(*) FROM job WHERE due_at IS NULL AND updated_at >= :since) AS ended,
+    (SELECT at FROM heard) AS last_callback_at"""
 
 
 class SqliteJobs:
@@ -75,5 +79,11 @@ class SqliteJobs:
     async def counts(self) -> Sequence[Count]:
         def query(connection: sqlite3.Connection) -> Sequence[Count]:
             return [Count(**dict(record)) for record in connection.execute(COUNTS, {"now": self._clock()})]
+
+        return await self._reader.read(query)
+
+    async def lately(self, since: float) -> Lately:
+        def query(connection: sqlite3.Connection) -> Lately:
+            return Lately(**dict(connection.execute(LATELY, {"since": since}).fetchone()))
 
         return await self._reader.read(query)

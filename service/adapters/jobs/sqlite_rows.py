@@ -132,3 +132,8 @@ def note(connection: Connection, row_id: RowId, subject: str, now: float) -> Non
         {"row": row_id, "most": NOTES_AT_MOST},
     )
     connection.execute("DELETE FROM note WHERE noted_at < ?", (now - NOTES_KEPT,))
+
+
+def heard(connection: sqlite3.Connection, now: float) -> None:
+    """A callback came, whatever about."""
+    connection.execute("INSERT INTO heard VALUES (1, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)", (now,))

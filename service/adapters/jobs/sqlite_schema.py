@@ -49,6 +49,7 @@ CREATE TABLE note (
 ) WITHOUT ROWID;
 CREATE INDEX note_age ON note (noted_at);
 
+CREATE TABLE heard (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), at REAL NOT NULL);
 CREATE TABLE pin (digest TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE gate (
     gate TEXT PRIMARY KEY,

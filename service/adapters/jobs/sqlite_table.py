@@ -87,6 +87,7 @@ class SqliteTable:
                 row, heard = rules.called_back(row, callback, now, self._steps)
             if row is not None and heard is Heard.COUNTED:
                 rows.call_back(connection, row)
+            rows.heard(connection, now)
             subject = callback.subject
             if subject is not None and not rows.owns(connection, callback.row_id, subject):
                 rows.note(connection, callback.row_id, subject, now)
