@@ -86,7 +86,7 @@ def test_a_shut_gate_says_since_when_why_and_what_to_do(configured: Desk, standi
     said = configured("status").out
     assert "the gate balance has been shut since" in said
     assert "Your current account balance is negative" in said
-    assert "top up the AssemblyAI account; the work goes on by itself" in said
+    assert "top up the AssemblyAI account (or mend its key and restart); the work goes on by itself" in said
     [gate] = configured("status", "--json").json["shut_gates"]
     assert gate["gate"] == "balance"
     shown = configured("jobs", "show", job(configured, "a.mp3")["id"])

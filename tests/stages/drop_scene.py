@@ -55,6 +55,9 @@ class Documents:
             raise Unavailable("the results are away")
         return self.stored.get(key)
 
+    async def has(self, key: str) -> bool:
+        return await self.get(key) is not None
+
 
 class Counting:
     def __init__(self) -> None:
