@@ -21,7 +21,6 @@ def test_two_processes_share_store_and_inbox_and_do_nothing_twice(tmp_path: Path
     told = [len(process.lines("job.published")) for process in (first, second)]
     # Both watched the inbox; whoever came first made the job, and only one did.
     assert len(received[0]) + len(received[1]) == len(received[0] | received[1]) == JOBS
-    assert all(received)
     assert sum(told) == JOBS
     assert all(told), "one of them did all the work"
     found = audit(premises, JOBS)
