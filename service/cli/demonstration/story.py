@@ -111,6 +111,9 @@ class Watch:
             for glance in self.glances:
                 self.say(glance())
             self._glanced = time.monotonic()
+        self._show()
+
+    def _show(self) -> None:
         if self.progress:
             self.progress.show([course.standing() for course in self.courses.values()])
 
@@ -127,6 +130,8 @@ class Watch:
         if before is None:
             return
         after = self.courses[job] = advanced(before, line)
+        # Line by line, so that a stage that was quickly over is seen too.
+        self._show()
         for remark in self.remarks:
             self.say(remark(before, after, line))
 
