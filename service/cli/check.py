@@ -63,7 +63,7 @@ class Match:
 
 def _matched(key: str, pipelines: Pipelines | None) -> Match:
     """A key may also be written `s3://bucket/key`, for patterns that name a bucket."""
-    bare = key.split("/", 3)[3] if key.startswith("s3://") and key.count("/") > 2 else key  # noqa: PLR2004
+    bare = key.removeprefix("s3://").partition("/")[2] or key if key.startswith("s3://") else key
     found = pipelines.match(bare, key) if pipelines else None
     pattern = None if found is None else _pattern(found, bare, key)
     return Match(key=key, pipeline=found.name if found else None, pattern=pattern)

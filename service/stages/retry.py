@@ -34,8 +34,7 @@ async def retry(row: Row, context: Context, *, repin: bool = False, lane: Lane =
     job = Job.model_validate(row.facts)
     if row.status != Status.FAILED:
         raise Refused([_not_failed(job.id, row.status)])
-    begin = begins_at(job)
-    status = Status(begin)
+    status = begins_at(job)
     try:
         return await context.ports.table.reopen(
             row.id, status, save(next_run(job, status, context.now(), repin=repin), status, 0.0).facts, lane

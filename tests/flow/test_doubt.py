@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from service.domain.job import Status
-from service.engine.row import Lane
+from service.engine.row import Lane, Row
 from service.stages.drop import job, row
 from service.stages.submit import BACKFILL_AT_VENDOR
 from service.wiring import described, opened_store
@@ -17,6 +17,16 @@ from tests.premises import Premises, eventually, until
 from tests.standin import ledger, script, set_faults, totals
 
 pytestmark = pytest.mark.anyio
+
+
+async def made(premises: Premises, key: str, lane: Lane = Lane.FRESH, pipeline: str = "calls") -> Row:
+    """The row of a recording that has just been dropped, not yet in the store."""
+    path = premises.drop("one.wav", "What is said does not matter.")
+    loaded = premises.loaded.get("calls")
+    assert loaded is not None
+    named = loaded.model_copy(update={"name": pipeline})
+    recording, now = await described(path, key, {}), time.time()
+    return row(job(recording, named, name="afterword", again=None, now=now), lane, now)
 
 
 async def test_a_submission_that_nothing_can_prove_waits_for_a_person(tmp_path: Path, standin: str) -> None:
@@ -72,12 +82,8 @@ async def test_a_file_that_was_replaced_before_its_turn_is_told_and_the_new_one_
 
 
 async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(premises: Premises) -> None:
-    path = premises.drop("one.wav", "Caught up on.")
-    pipeline = premises.loaded.get("calls")
-    assert pipeline is not None
+    new = await made(premises, "elsewhere/one.wav", Lane.BACKFILL)
     async with opened_store(premises.settings) as store:
-        recording = await described(path, "elsewhere/one.wav", {})
-        new = row(job(recording, pipeline, name="afterword", again=None, now=time.time()), Lane.BACKFILL, time.time())
         for number in range(BACKFILL_AT_VENDOR):
             later = time.time() + 3600
             there = replace(new, id=type(new.id)(f"there_{number}"), status=Status.SUBMITTED.value, due_at=later)
@@ -94,12 +100,8 @@ async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(p
 
 
 async def test_a_job_that_ten_workers_in_a_row_came_no_further_with_ends_as_failed(premises: Premises) -> None:
-    path = premises.drop("one.wav", "Nobody survives this.")
-    pipeline = premises.loaded.get("calls")
-    assert pipeline is not None
+    new = await made(premises, "one.wav")
     async with opened_store(premises.settings) as store:
-        recording = await described(path, "one.wav", {})
-        new = row(job(recording, pipeline, name="afterword", again=None, now=time.time()), Lane.FRESH, time.time())
         await store.table.add(replace(new, claims=9))
     async with premises.serving():
         (event,) = await premises.heard(1)
@@ -108,15 +110,9 @@ async def test_a_job_that_ten_workers_in_a_row_came_no_further_with_ends_as_fail
 
 
 async def test_a_job_whose_pipeline_is_gone_is_told_not_guessed(premises: Premises) -> None:
-    path = premises.drop("one.wav", "Where did it go?")
-    pipeline = premises.loaded.get("calls")
-    assert pipeline is not None
+    new = await made(premises, "one.wav", pipeline="gone")
     async with opened_store(premises.settings) as store:
-        recording = await described(path, "one.wav", {})
-        gone = pipeline.model_copy(update={"name": "gone"})
-        await store.table.add(
-            row(job(recording, gone, name="afterword", again=None, now=time.time()), Lane.FRESH, time.time())
-        )
+        await store.table.add(new)
     async with premises.serving():
         (event,) = await premises.heard(1)
     assert event["data"]["error"]["code"] == "pipeline_missing"

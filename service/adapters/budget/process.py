@@ -9,6 +9,7 @@ LONGEST_RESET: Final = 3600.0
 
 _MOST_MODELS: Final = 1_000
 _SERVICE: Final = "llmgw"
+_MOST_FIGURES: Final = 9
 
 
 class ProcessBudget:
@@ -62,6 +63,6 @@ def _whole(value: str | None) -> int | None:
     digits = (value or "").strip()
     whole, _, fraction = digits.partition(".")
     sign, figures = (-1, whole[1:]) if whole.startswith("-") else (1, whole)
-    if not (figures.isascii() and figures.isdigit() and len(figures) <= 9):  # noqa: PLR2004
+    if not (figures.isascii() and figures.isdigit() and len(figures) <= _MOST_FIGURES):
         return None
     return sign * int(figures) + (1 if fraction.strip("0") and sign > 0 else 0)
