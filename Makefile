@@ -51,9 +51,10 @@ coverage: $(VENV)/.dev  ## branch coverage of service/ by the whole suite, subpr
 chaos: $(VENV)/.dev  ## 200 recordings, faults everywhere, ten SIGKILLs; the ledger must balance (ARGS="--recordings 50")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+# The development tools first: what ships is what they were tested with, and the emulator pins its botocore.
 lock:  ## write the lock files anew from pyproject.toml (needs uv)
-	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
-	uv pip compile -q pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
+	uv pip compile -q pyproject.toml -c requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	uv pip compile -q pyproject.toml --extra recogniser -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-recogniser.lock
 
 clean:  ## forget the virtual environment and what tools left behind

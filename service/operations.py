@@ -16,9 +16,12 @@ from service.wiring import described
 
 
 class Operations:
-    """Implements `ops_jobs.Operations`. `inbox` and `base`, where relative paths start, are absolute and resolved."""
+    """Implements `ops_jobs.Operations`.
 
-    def __init__(self, context: Context, drop: Drop, *, inbox: Path, base: Path) -> None:
+    `inbox`, the drops folder if there is one, and `base`, where relative paths start, are absolute and resolved.
+    """
+
+    def __init__(self, context: Context, drop: Drop, *, inbox: Path | None, base: Path) -> None:
         self._context = context
         self._drop = drop
         self._inbox = inbox

@@ -87,13 +87,21 @@ class Take(Protocol):
 
 
 class Recordings(Protocol):
-    """The sound of recordings that we must bring to the vendor ourselves."""
+    """The sound of recordings that we must bring to the vendor ourselves, or lend it the key to.
+
+    Every method raises RecordingMissing; RecordingReplaced when what is there is not what was announced; Unavailable.
+    """
 
     def open(self, recording: Recording) -> AbstractAsyncContextManager["Sound"]:
-        """The bytes as they were announced.
+        """The bytes as they were announced."""
+        ...
 
-        Raises RecordingMissing; RecordingReplaced when size or content are not what was announced.
-        """
+    async def url(self, recording: Recording, job_id: JobId) -> str:
+        """A URL that lets whoever has it read the object for a while, and that no other job's URL is like."""
+        ...
+
+    async def unchanged(self, recording: Recording) -> None:
+        """Returns if what can be read now is what was announced."""
         ...
 
 
@@ -217,6 +225,25 @@ class Closed:
     next_probe_at: float
     pause: float
     reason: str
+
+
+class Unmatched(Protocol):
+    """Recordings that no pipeline took, remembered for a week, in case a later pipelines file has one that does.
+
+    Raises StoreTrouble.
+    """
+
+    async def keep(self, uri: str, document: bytes) -> bool:
+        """Remember it, from now on a week; a later document takes the earlier one's place. False: it was known."""
+        ...
+
+    async def kept(self) -> Sequence[bytes]:
+        """The documents of all that are remembered."""
+        ...
+
+    async def forget(self, uri: str) -> None:
+        """It has been taken, or is gone; unknown ones are fine."""
+        ...
 
 
 class Gates(Protocol):

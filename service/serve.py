@@ -165,7 +165,7 @@ def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics)
     token = settings.ops.token
     return ops(
         jobs=context.ports.jobs,
-        operations=Operations(context, drop, inbox=settings.drops.place.path, base=Path.cwd()),
+        operations=Operations(context, drop, inbox=settings.inbox, base=Path.cwd()),
         scrapes=Scrapes(metrics, context.ports.jobs.counts, clock=time.monotonic),
         token=token.get_secret_value() if token else None,
         now=context.clock,

@@ -13,7 +13,7 @@ from service.adapters.assemblyai.gateway import Gateway
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.adapters.budget.process import ProcessBudget
 from service.adapters.drops.describe import describe
-from service.adapters.drops.folder import Folder
+from service.adapters.drops.folder import Folder as FolderDrops
 from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.jobs.sqlite import SqliteStore, open_store
 from service.adapters.recordings.files import Files
@@ -25,6 +25,7 @@ from service.domain.retry import Retry
 from service.domain.tally import Tally
 from service.ports import Drops, Ports
 from service.settings.load import Settings
+from service.settings.values import Folder, JsonLines, Sqlite
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
@@ -41,6 +42,7 @@ DOCUMENTS: Final = 8
 
 def opened_store(settings: Settings) -> AbstractAsyncContextManager[Store]:
     """The job store alone. Raises StoreTrouble, Refused."""
+    assert isinstance(settings.jobs.place, Sqlite)
     return open_store(
         settings.jobs.place.path,
         steps=STEPS,
@@ -53,6 +55,8 @@ def opened_store(settings: Settings) -> AbstractAsyncContextManager[Store]:
 @asynccontextmanager
 async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: Tally) -> AsyncIterator[Context]:
     """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
+    assert isinstance(settings.results.place, Folder)
+    assert isinstance(settings.events.place, JsonLines)
     async with open_client() as client:
         vendor = settings.vendor
         budget = ProcessBudget(share=vendor.llm_share, unheard=UNHEARD, monotonic=time.monotonic)
@@ -102,13 +106,14 @@ def drops(settings: Settings, store: Store, drop: Drop, tally: Tally) -> Drops:
     async def known(name: str) -> bool:
         return bool(await store.jobs.find(name))
 
-    return Folder(
+    assert isinstance(settings.drops.place, Folder)
+    return FolderDrops(
         settings.drops.place.path,
         known=known,
         wanted=drop.wanted,
         clock=time.time,
         tally=tally,
-        exclude=settings.own_places(),
+        exclude=settings.own_places(settings.drops.place.path),
         settle=settings.drops.settle,
     )
 

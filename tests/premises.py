@@ -92,7 +92,7 @@ class Premises:
 
     @property
     def loaded(self) -> Pipelines:
-        return load(self.settings.pipelines.path).pipelines
+        return load(self.settings.pipelines.place.path).pipelines
 
     def pipelines(self, text: str) -> None:
         """Write the pipelines file anew; it is read at the next start."""
@@ -109,7 +109,7 @@ class Premises:
     async def serving(self) -> AsyncIterator[Addresses]:
         """The service at work; a part of it that breaks fails the test."""
         settings = self.settings
-        async with running(settings, load(settings.pipelines.path).pipelines) as (addresses, failed):
+        async with running(settings, load(settings.pipelines.place.path).pipelines) as (addresses, failed):
             yield addresses
             if failed.done():
                 failed.result()

@@ -123,15 +123,8 @@ async def handed_over(
 
 def _files(folder: Path, order: Order) -> Iterator[tuple[str, int]]:
     """Keys relative to the folder, and bytes; ours are passed over."""
-    settings = order.settings
-    ours = [
-        settings.results.place.path,
-        settings.events.place.path,
-        settings.jobs.place.path,
-        settings.pipelines.path,
-    ]
     try:
-        yield from waiting(folder, ours)
+        yield from waiting(folder, order.settings.own_places(folder))
     except OSError as error:
         raise refusal(str(folder), f"it cannot be read ({words(error)})", "name a folder that may be read") from None
 
@@ -139,7 +132,7 @@ def _files(folder: Path, order: Order) -> Iterator[tuple[str, int]]:
 def _pipeline(folder: Path, key: str, order: Order) -> str | None:
     if order.pipeline is not None:
         return order.pipeline
-    path = folder / key
-    known = path.relative_to(order.inbox).as_posix() if path.is_relative_to(order.inbox) else key
+    path, inbox = folder / key, order.inbox
+    known = path.relative_to(inbox).as_posix() if inbox and path.is_relative_to(inbox) else key
     pipeline = order.pipelines.match(known, file_uri(str(path)))
     return pipeline.name if pipeline else None

@@ -10,10 +10,12 @@ from typing import Final
 from service import telemetry
 from service.cli.complaints import refusal, warn
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import Loaded
 from service.domain.pipelines.file import load as load_pipelines
 from service.domain.tally import NoTally
 from service.settings.fields import Group
 from service.settings.load import GROUPS, Settings
+from service.settings.values import Sqlite, TomlFile
 from service.stages.context import Context
 from service.wiring import opened_store, wired
 
@@ -33,9 +35,15 @@ def settings_for(*needs: type[Group]) -> Settings:
 
 def pipelines_for(settings: Settings) -> Pipelines:
     """The pipelines of the file that the settings name; what is doubtful is told. Raises Refused."""
-    loaded = load_pipelines(settings.pipelines.path)
+    loaded = read_pipelines(settings)
     warn(loaded.warnings)
     return loaded.pipelines
+
+
+def read_pipelines(settings: Settings) -> Loaded:
+    """The pipelines file, wherever it lies. Raises Refused."""
+    assert isinstance(settings.pipelines.place, TomlFile)
+    return load_pipelines(settings.pipelines.place.path)
 
 
 def quiet_log(settings: Settings) -> None:
@@ -44,10 +52,15 @@ def quiet_log(settings: Settings) -> None:
     telemetry.configure(settings.deployment.log_format, level, sys.stderr)
 
 
+def store_stands(settings: Settings) -> bool:
+    """Whether there is a job store already: opening an embedded one would make it."""
+    place = settings.jobs.place
+    return not isinstance(place, Sqlite) or place.path.exists()
+
+
 def standing_store(settings: Settings) -> None:
     """Raises Refused where there is no job store yet, so that looking does not make one in the wrong folder."""
-    path = settings.jobs.place.path
-    if not path.exists():
+    if isinstance(settings.jobs.place, Sqlite) and not (path := settings.jobs.place.path).exists():
         cure = "go to the service's folder or name its store there; the first `afterword serve` or `submit` makes one"
         raise refusal("AFTERWORD_JOBS", f"there is no job store at {path}", cure)
 

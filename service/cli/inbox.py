@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from service.adapters.drops.grounds import waiting
-from service.cli.configuration import context_for
+from service.cli.configuration import context_for, store_stands
 from service.domain.errors import Refused
 from service.domain.identity import file_uri
 from service.domain.pipeline import Pipelines
@@ -36,12 +36,14 @@ async def waiting_in(settings: Settings, pipelines: Pipelines | None) -> Inbox |
     """
     if DropsPlace not in settings.groups:
         return None
-    folder = settings.drops.place.path
+    folder = settings.inbox
+    if folder is None:
+        return None
     async with AsyncExitStack() as opened:
         jobs = await _jobs(settings, opened)
         recordings = total = looked = 0
         try:
-            for key, size in _taken(folder, settings.own_places(), pipelines):
+            for key, size in _taken(folder, settings.own_places(folder), pipelines):
                 looked += 1
                 if jobs is None or looked > LOOKUPS_AT_MOST or not await _known(jobs, folder, key, size):
                     recordings, total = recordings + 1, total + size
@@ -55,7 +57,7 @@ async def waiting_in(settings: Settings, pipelines: Pipelines | None) -> Inbox |
 
 async def _jobs(settings: Settings, opened: AsyncExitStack) -> Jobs | None:
     """None while there is nothing that could know a recording: looking must not make a store."""
-    if JobStore not in settings.groups or not settings.jobs.place.path.exists():
+    if JobStore not in settings.groups or not store_stands(settings):
         return None
     try:
         context = await opened.enter_async_context(context_for(settings, Pipelines(pipelines=())))

@@ -20,6 +20,7 @@ from service.domain.pipeline import Pipelines
 from service.engine.errors import StoreTrouble
 from service.settings.groups import Callbacks, DropsPlace, EventsPlace, JobStore, ResultsPlace, Vendor
 from service.settings.load import Settings
+from service.settings.values import Folder, JsonLines, Sqlite
 
 WITHIN: Final = 10.0
 REFUSED: Final = 400
@@ -44,13 +45,13 @@ class Tried:
 async def probe(settings: Settings) -> Tried:
     """Try what the settings at hand name; a missing group is passed over."""
     tried, groups = Tried(), settings.groups
-    if JobStore in groups:
-        await _store(settings, tried)
-    if ResultsPlace in groups:
+    if JobStore in groups and isinstance(settings.jobs.place, Sqlite):
+        await _store(settings, settings.jobs.place.path, tried)
+    if ResultsPlace in groups and isinstance(settings.results.place, Folder):
         await to_thread.run_sync(_results, settings.results.place.path, tried)
-    if EventsPlace in groups:
+    if EventsPlace in groups and isinstance(settings.events.place, JsonLines):
         await to_thread.run_sync(_events, settings.events.place.path, tried)
-    if DropsPlace in groups:
+    if DropsPlace in groups and isinstance(settings.drops.place, Folder):
         await to_thread.run_sync(_drops, settings.drops.place.path, tried)
     async with open_client() as client:
         if Vendor in groups:
@@ -61,8 +62,8 @@ async def probe(settings: Settings) -> Tried:
     return tried
 
 
-async def _store(settings: Settings, tried: Tried) -> None:
-    place, path = "AFTERWORD_JOBS", settings.jobs.place.path
+async def _store(settings: Settings, path: Path, tried: Tried) -> None:
+    place = "AFTERWORD_JOBS"
     if wal_reset_bug(_sqlite()):
         what = f"SQLite {sqlite3.sqlite_version} may corrupt a store that several processes write (its WAL-reset bug)"
         tried.doubt(place, what, "use 3.44.6, 3.50.7, 3.51.3 or newer, or keep other processes from the store")

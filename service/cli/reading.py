@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.cli.configuration import DOTENV
+from service.cli.configuration import DOTENV, read_pipelines
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Pipelines
-from service.domain.pipelines.file import load as load_pipelines
 from service.settings.fields import Group
 from service.settings.groups import Deployment, DropsPlace, PipelinesPlace, ResultsPlace
 from service.settings.load import GROUPS, Settings
@@ -34,7 +33,7 @@ def read(environ: Mapping[str, str]) -> Reading:
     pipelines = None
     if PipelinesPlace in settings.groups:
         try:
-            loaded = load_pipelines(settings.pipelines.path)
+            loaded = read_pipelines(settings)
         except Refused as refused:
             problems += refused.problems
         else:

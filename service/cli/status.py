@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.configuration import context_for, settings_for, standing_store
+from service.cli.configuration import context_for, read_pipelines, settings_for, standing_store
 from service.cli.figures import count, lasting, when
 from service.cli.screen import columns, note, out, out_json
 from service.cli.standing import CURES
@@ -16,7 +16,6 @@ from service.domain.errors import Refused
 from service.domain.job import Status
 from service.domain.masking import told
 from service.domain.pipeline import Pipelines
-from service.domain.pipelines.file import load as load_pipelines
 from service.domain.times import rfc3339
 from service.ports import Closed, Count, Lately
 from service.settings.groups import JobStore, PipelinesPlace
@@ -97,7 +96,7 @@ async def _looked(settings: Settings) -> Overview:
 def _digest(settings: Settings) -> str | None:
     """Of the file as it is now; `afterword check` says what is wrong with one that has none."""
     try:
-        return load_pipelines(settings.pipelines.path).pipelines.digest
+        return read_pipelines(settings).pipelines.digest
     except Refused:
         return None
 

@@ -38,8 +38,9 @@ class Order:
     base: Path
 
     @property
-    def inbox(self) -> Path:
-        return self.settings.drops.place.path.resolve()
+    def inbox(self) -> Path | None:
+        inbox = self.settings.inbox
+        return inbox.resolve() if inbox else None
 
 
 @dataclass(frozen=True, kw_only=True)

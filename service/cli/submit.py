@@ -10,7 +10,7 @@ import typer
 
 from service.cli import backfill
 from service.cli.complaints import FAILED, refusal
-from service.cli.configuration import context_for, pipelines_for, settings_for
+from service.cli.configuration import context_for, pipelines_for, settings_for, store_stands
 from service.cli.figures import count
 from service.cli.screen import note, out, out_json
 from service.cli.submission import Order, Submitted, concluded, read, submitted, unlooked
@@ -66,7 +66,7 @@ def submit(
 async def _each(named: Sequence[Target], order: Order) -> int:
     """All of them or, if one cannot be meant, none."""
     found = await read(named, order)
-    if order.dry_run and not order.settings.jobs.place.path.exists():
+    if order.dry_run and not store_stands(order.settings):
         return await concluded([unlooked(each, order) for each in found], order, None)
     async with context_for(order.settings, order.pipelines) as context:
         drop = intake(context, wake=lambda _: None)

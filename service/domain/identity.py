@@ -19,7 +19,8 @@ def job_id(name: str, recording: Recording, again: str | None = None) -> JobId:
     """The id of the one job that deployment `name` has for `recording`: `job_` and 32 lower-case hex digits.
 
     Fit for a URL, a folder and an S3 key as it is. The same recording always gives the same id, whatever else is
-    known of it; `again`, a nonce, gives another one. Raises ValueError for a file without size or content digest.
+    known of it; `again`, a nonce, gives another one. Raises ValueError for a file without size or content digest and an
+    object without etag.
     """
     # A JSON array keeps the fields apart whatever is in them; ASCII so that it is the same bytes everywhere.
     fields = json.dumps([name, recording.kind.value, *_identity(recording), again], separators=(",", ":"))
@@ -32,6 +33,11 @@ def _identity(recording: Recording) -> tuple[str | int, ...]:
             if recording.size is None or recording.digest is None:
                 raise ValueError("a file is identified by its key, size and content digest; one of them is missing")
             return (recording.key, recording.size, recording.digest)
+        case Kind.OBJECT:
+            if recording.etag is None:
+                raise ValueError("an object is identified by its bucket, key and etag; the etag is missing")
+            # Not the version: a notification, its duplicates and a listing must agree, and a listing tells of none.
+            return (recording.location, recording.key, recording.etag)
         case Kind.URL:
             # What follows `#` is never sent to a server, so it cannot make another recording of it.
             return (recording.location.partition("#")[0],)

@@ -52,6 +52,8 @@ class Kind(StrEnum):
     """Where a recording's sound comes from."""
 
     FILE = "file"
+    OBJECT = "object"
+    """An object in S3."""
     URL = "url"
     TRANSCRIPT = "transcript"
     """There is no sound: the transcript exists already and is not ours to bill, adopt or delete."""
@@ -72,9 +74,10 @@ class Fact(BaseModel):
 class Recording(Fact):
     """What was dropped, as it was announced.
 
-    `uri` is fit to be told (no user, no query); `location` is where the bytes are (an absolute path, a whole URL, a
-    transcript id) and stays inside. `digest` is the content's SHA-256 in hex for files. `size` is in bytes.
-    `dropped_at` is RFC 3339, UTC.
+    `uri` is fit to be told (no user, no query); `location` is where the bytes are (an absolute path, a bucket, a whole
+    URL, a transcript id) and stays inside. `digest` is the content's SHA-256 in hex for files; `etag` (bare, without
+    quotes) and, where the bucket keeps versions, `version` are an object's. `size` is in bytes. `dropped_at` is
+    RFC 3339, UTC.
     """
 
     kind: Kind
@@ -85,6 +88,7 @@ class Recording(Fact):
     size: int | None = None
     version: str | None = None
     digest: str | None = None
+    etag: str | None = None
     dropped_at: str
     metadata: Mapping[str, str] = {}
 

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from service.domain.errors import Problem
 from service.settings import values
-from service.settings.values import Folder, JsonLines, Sqlite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +45,11 @@ def reads(read: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(lambda text: None if text is None else read(text))
 
 
-def anchored(value: Path | Folder | JsonLines | Sqlite, info: ValidationInfo) -> Any:
-    """Made absolute by the base folder that the loader passes."""
+def anchored(value: Any, info: ValidationInfo) -> Any:
+    """What lies on this machine made absolute by the base folder that the loader passes."""
     assert isinstance(info.context, dict)
     base: Path = info.context["base"]
-    if isinstance(value, Path):
-        return values.absolute(base, value)
-    return replace(value, path=values.absolute(base, value.path))
+    return replace(value, path=values.absolute(base, value.path)) if isinstance(value, values.OnDisk) else value
 
 
 ANCHORED: Final = AfterValidator(anchored)

@@ -1,7 +1,6 @@
 """Each setting: its variable, what it means, its default and how it is read, in groups of what is used together."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
@@ -9,9 +8,10 @@ from pydantic import SecretStr
 
 from service.domain.durations import DAY
 from service.domain.errors import Problem
+from service.domain.objects import ObjectPlace
 from service.settings import values
 from service.settings.fields import ANCHORED, Group, reads, variable
-from service.settings.values import Folder, JsonLines, Sqlite
+from service.settings.values import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
 
 HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -24,6 +24,11 @@ HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 LEAST_LEASE: Final = 1.0
 """Seconds: a submission must end within what is left of a lease, so a shorter one would never let any be made."""
+
+
+LEAST_URL_LIFETIME: Final = 60.0
+LONGEST_URL_LIFETIME: Final = 7 * DAY
+"""Seconds: S3 signs no URL for longer than a week."""
 
 
 class Vendor(Group):
@@ -113,16 +118,18 @@ class Callbacks(Group):
 
 
 class PipelinesPlace(Group):
-    path: Annotated[Path, reads(values.pipelines), ANCHORED] = variable(
+    place: Annotated[TomlFile | ObjectPlace, reads(values.pipelines), ANCHORED] = variable(
         "AFTERWORD_PIPELINES",
-        "path of the pipelines file (prompt files resolve beside it); read at start only",
+        "path or `s3://bucket/key` of the pipelines file (prompt files resolve beside it); read at start only",
         "pipelines.toml",
     )
 
 
 class DropsPlace(Group):
-    place: Annotated[Folder, reads(values.drops), ANCHORED] = variable(
-        "AFTERWORD_DROPS", "the folder where recordings arrive", "./inbox"
+    place: Annotated[Folder | Queue, reads(values.drops), ANCHORED] = variable(
+        "AFTERWORD_DROPS",
+        "where recordings arrive: a folder, or the URL of the SQS queue that gets the bucket's notifications",
+        "./inbox",
     )
     settle: Annotated[float, reads(values.duration(zero=True))] = variable(
         "AFTERWORD_SETTLE", "how long a dropped file must rest before it is taken", "2s"
@@ -130,8 +137,10 @@ class DropsPlace(Group):
 
 
 class JobStore(Group):
-    place: Annotated[Sqlite, reads(values.jobs), ANCHORED] = variable(
-        "AFTERWORD_JOBS", "the job store: `sqlite:///relative` or `sqlite:////absolute`", "sqlite:///afterword.db"
+    place: Annotated[Sqlite | DynamoTable, reads(values.jobs), ANCHORED] = variable(
+        "AFTERWORD_JOBS",
+        "the job store: `sqlite:///relative`, `sqlite:////absolute` or `dynamodb://table`",
+        "sqlite:///afterword.db",
     )
     keep_jobs: Annotated[float, reads(values.duration(DAY))] = variable(
         "AFTERWORD_KEEP_JOBS", "how long finished jobs stay in the store (days)", "90"
@@ -139,14 +148,16 @@ class JobStore(Group):
 
 
 class ResultsPlace(Group):
-    place: Annotated[Folder, reads(values.results), ANCHORED] = variable(
-        "AFTERWORD_RESULTS", "the folder where results go", "./results"
+    place: Annotated[Folder | Bucket, reads(values.results), ANCHORED] = variable(
+        "AFTERWORD_RESULTS", "where results go: a folder or `s3://bucket/prefix`", "./results"
     )
 
 
 class EventsPlace(Group):
-    place: Annotated[JsonLines, reads(values.events), ANCHORED] = variable(
-        "AFTERWORD_EVENTS", "the `.jsonl` file that events are appended to", "./events.jsonl"
+    place: Annotated[JsonLines | Topic, reads(values.events), ANCHORED] = variable(
+        "AFTERWORD_EVENTS",
+        "where events go: a `.jsonl` file that they are appended to, or the ARN of an SNS topic (standard or FIFO)",
+        "./events.jsonl",
     )
 
 
@@ -190,6 +201,13 @@ class Work(Group):
 
     audio: Annotated[Literal["presign", "upload"], reads(values.one_of("presign", "upload"))] = variable(
         "AFTERWORD_AUDIO", "how AssemblyAI gets S3 audio: `presign` or `upload` (files are always uploaded)", "presign"
+    )
+    url_lifetime: Annotated[float, reads(values.duration(least=LEAST_URL_LIFETIME, most=LONGEST_URL_LIFETIME))] = (
+        variable(
+            "AFTERWORD_URL_LIFETIME",
+            "how long AssemblyAI may fetch S3 audio by the URL it is given (`presign`); it queues before it fetches",
+            "6h",
+        )
     )
     reconcile_after: Annotated[float, reads(values.duration())] = variable(
         "AFTERWORD_RECONCILE_AFTER",

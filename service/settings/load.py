@@ -30,6 +30,7 @@ from service.settings.groups import (
     Work,
 )
 from service.settings.source import Texts
+from service.settings.values import Folder, Sqlite
 
 GROUPS: Final[tuple[type[Group], ...]] = (
     Vendor,
@@ -158,26 +159,30 @@ class Settings:
             problems.append(Problem(place="AFTERWORD_OPS_PORT", what=what, cure="give one of them another port"))
         return problems
 
-    def own_places(self) -> Sequence[Path]:
-        """The files and folders of ours that lie inside the drops folder: nothing in them is a recording.
+    @property
+    def inbox(self) -> Path | None:
+        """The folder where recordings arrive, if it is one."""
+        drops = self.drops.place
+        return drops.path if isinstance(drops, Folder) else None
 
-        Where the drops folder lies inside the results folder, nothing is named here: see `engulfs_drops`.
+    def own_places(self, folder: Path) -> Sequence[Path]:
+        """The files and folders of ours that lie inside a folder of recordings: nothing in them is a recording.
+
+        Where that lies inside the results folder, nothing is named here: see `engulfs_drops`.
         """
-        drops = self.drops.place.path
-        ours = [self.results.place.path] if ResultsPlace in self.groups else []
-        if EventsPlace in self.groups:
-            ours.append(self.events.place.path)
-        if JobStore in self.groups:
+        ours: list[Path] = []
+        for kind in (ResultsPlace, EventsPlace, PipelinesPlace):
+            place = getattr(self.groups.get(kind), "place", None)
+            ours += [place.path] if isinstance(place, values.OnDisk) else []
+        if JobStore in self.groups and isinstance(self.jobs.place, Sqlite):
             database = self.jobs.place.path
             ours += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
-        if PipelinesPlace in self.groups:
-            ours.append(self.pipelines.path)
-        return [each for each in ours if each != drops and each.is_relative_to(drops)]
+        return [each for each in ours if each != folder and each.is_relative_to(folder)]
 
     def engulfs_drops(self, pipeline: str) -> bool:
         """Whether this pipeline's results, `{results}/{pipeline}/…`, would fall among the recordings."""
-        results = self.results.place.path / pipeline
-        return self.drops.place.path.is_relative_to(results)
+        inbox, results = self.inbox, self.results.place
+        return inbox is not None and isinstance(results, Folder) and inbox.is_relative_to(results.path / pipeline)
 
 
 _SECRECY: Final[Mapping[str, bool]] = MappingProxyType({each.name: each.secret for each in VARIABLES})

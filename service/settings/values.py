@@ -13,11 +13,15 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from service.domain import durations
+from service.domain.objects import ObjectPlace
 from service.domain.pipeline import NAME
 from service.domain.spelling import did_you_mean, shown
 
 SHORTEST_WEBHOOK_SECRET: Final = 32
 """Characters."""
+
+LONGEST_PREFIX: Final = 200
+"""Bytes of a results prefix; what S3 allows for a key must do for the recording's own key too."""
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
@@ -52,6 +56,45 @@ class JsonLines:
     path: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class TomlFile:
+    """The pipelines file on this machine, as an absolute path."""
+
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoTable:
+    """A DynamoDB table, by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A place in S3; the prefix is empty or ends in a slash."""
+
+    name: str
+    prefix: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """An SQS queue, by its URL."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """An SNS topic, by its ARN."""
+
+    arn: str
+
+
+OnDisk = Sqlite | Folder | JsonLines | TomlFile
+
+
 def name(text: str) -> str:
     if not re.fullmatch(NAME, text):
         raise Bad(
@@ -71,8 +114,10 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def duration(bare: float = durations.SECOND, *, zero: bool = False, least: float = 0.0) -> Callable[[str], float]:
-    """Seconds from text, at least `least`; a bare number is in units of `bare` seconds."""
+def duration(
+    bare: float = durations.SECOND, *, zero: bool = False, least: float = 0.0, most: float = math.inf
+) -> Callable[[str], float]:
+    """Seconds from text, at least `least` and at most `most`; a bare number is in units of `bare` seconds."""
     example = "90d" if bare == durations.DAY else "30s, 10m or 2h"
 
     def read(text: str) -> float:
@@ -84,6 +129,8 @@ def duration(bare: float = durations.SECOND, *, zero: bool = False, least: float
             raise Bad("the duration is zero", f"write a longer one, such as {example}")
         if value < least:
             raise Bad(f"{shown(text)} is shorter than {least:g} s", f"write at least {least:g}s")
+        if value > most:
+            raise Bad(f"{shown(text)} is longer than {most:g} s", f"write at most {most:g}s")
         return value
 
     return read
@@ -185,10 +232,6 @@ def _url(text: str, example: str) -> SplitResult:
     return url
 
 
-def _only_embedded(kind: str, what: str, cure: str) -> Bad:
-    return Bad(f"it names {kind}, and this version has {what} only", cure)
-
-
 def path(text: str) -> Path:
     """Not yet absolute: the caller knows what it is relative to."""
     if "\0" in text:
@@ -203,24 +246,55 @@ def absolute(base: Path, relative: Path) -> Path:
     return Path(os.path.normpath(base / relative))
 
 
-def pipelines(text: str) -> Path:
+BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+TABLE: Final = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+TOPIC: Final = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,251}[A-Za-z0-9_-](\.fifo)?")
+
+
+def _object(text: str, example: str) -> tuple[str, str]:
+    bucket, _, key = text[len("s3://") :].partition("/")
+    if not BUCKET.fullmatch(bucket):
+        raise Bad("it names no bucket that there can be", f"write it like {example}")
+    return bucket, key
+
+
+def pipelines(text: str) -> TomlFile | ObjectPlace:
     if text.lower().startswith("s3://"):
-        raise _only_embedded("an S3 object", "files on this machine", "write the path of a file")
-    return path(text)
+        example = "s3://my-bucket/afterword/pipelines.toml"
+        bucket, key = _object(text, example)
+        if not key or key.endswith("/"):
+            raise Bad("it names no object", f"write it like {example}")
+        return ObjectPlace(bucket=bucket, key=key)
+    return TomlFile(path=path(text))
 
 
-def drops(text: str) -> Folder:
-    if text.lower().startswith(("https://", "http://", "arn:")):
-        raise _only_embedded("an SQS queue", "a folder", "write a folder such as ./inbox")
+def drops(text: str) -> Folder | Queue:
+    cure = "write a folder such as ./inbox, or the URL of the queue that gets the bucket's notifications"
+    if text.lower().startswith(("https://", "http://")):
+        return Queue(url=_queue(text, cure))
+    if text.lower().startswith("arn:"):
+        raise Bad("it is an ARN", "write the queue's URL, as `aws sqs get-queue-url` tells it")
     if "://" in text:
-        raise Bad("it is a URL of no kind that is known", "write a folder such as ./inbox")
+        raise Bad("it is a URL of no kind that is known", cure)
     return Folder(path=path(text))
 
 
-def jobs(text: str) -> Sqlite:
-    cure = "write `sqlite:///afterword.db` (relative) or `sqlite:////var/lib/afterword.db` (absolute)"
+def _queue(text: str, cure: str) -> str:
+    url = _url(text, "https://sqs.eu-west-1.amazonaws.com/123456789012/afterword-recordings")
+    if not re.fullmatch(r"/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?", url.path):
+        raise Bad("it is no URL of an SQS queue", cure)
+    return text
+
+
+def jobs(text: str) -> Sqlite | DynamoTable:
+    cure = (
+        "write `sqlite:///afterword.db` (relative), `sqlite:////var/lib/afterword.db` (absolute) or `dynamodb://table`"
+    )
     if text.lower().startswith("dynamodb://"):
-        raise _only_embedded("a DynamoDB table", "SQLite", cure)
+        table = text[len("dynamodb://") :]
+        if not TABLE.fullmatch(table):
+            raise Bad(f"{shown(table)} is no table's name", "write `dynamodb://` and the name alone")
+        return DynamoTable(name=table)
     scheme, _, rest = text.partition(":///")
     if scheme.lower() != "sqlite" or not rest.strip("/") or rest.endswith("/"):
         raise Bad("it is no job store that is known", cure)
@@ -229,18 +303,25 @@ def jobs(text: str) -> Sqlite:
     return Sqlite(path=path(rest))
 
 
-def results(text: str) -> Folder:
+def results(text: str) -> Folder | Bucket:
+    cure = "write a folder such as ./results, or s3://bucket/prefix"
     if text.lower().startswith("s3://"):
-        raise _only_embedded("an S3 bucket", "a folder", "write a folder such as ./results")
+        bucket, prefix = _object(text, "s3://my-bucket/results")
+        prefix = prefix.rstrip("/")
+        if len(prefix.encode()) > LONGEST_PREFIX:
+            raise Bad(f"its prefix is longer than {LONGEST_PREFIX} bytes", "write a shorter one")
+        return Bucket(name=bucket, prefix=f"{prefix}/" if prefix else "")
     if "://" in text:
-        raise Bad("it is a URL of no kind that is known", "write a folder such as ./results")
+        raise Bad("it is a URL of no kind that is known", cure)
     return Folder(path=path(text))
 
 
-def events(text: str) -> JsonLines:
-    cure = "write a file such as ./events.jsonl"
+def events(text: str) -> JsonLines | Topic:
+    cure = "write a file such as ./events.jsonl, or the ARN of an SNS topic"
     if text.lower().startswith("arn:"):
-        raise _only_embedded("an SNS topic", "a .jsonl file", cure)
+        if not TOPIC.fullmatch(text):
+            raise Bad("it is no ARN of an SNS topic", "write it like arn:aws:sns:eu-west-1:123456789012:recordings")
+        return Topic(arn=text)
     if "://" in text or not text.lower().endswith(".jsonl"):
         raise Bad("it is no .jsonl file", cure)
     return JsonLines(path=path(text))

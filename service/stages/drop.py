@@ -155,7 +155,7 @@ def _names(recording: Recording, names: Sequence[str]) -> Sequence[str]:
 
 def _first(kind: Kind) -> Status:
     match kind:
-        case Kind.FILE | Kind.URL:
+        case Kind.FILE | Kind.OBJECT | Kind.URL:
             return Status.RECEIVED
         case Kind.TRANSCRIPT:
             return Status.SUBMITTED

@@ -33,7 +33,7 @@ def test_the_key_is_enough() -> None:
     assert settings.deployment.name == "afterword"
     assert settings.callbacks.public_url is None
     assert settings.callbacks.secrets == ()
-    assert settings.pipelines.path == BASE / "pipelines.toml"
+    assert settings.pipelines.place.path == BASE / "pipelines.toml"
     assert settings.drops.place.path == BASE / "inbox"
     assert settings.drops.settle == 2
     assert settings.jobs.place.path == BASE / "afterword.db"
@@ -155,7 +155,7 @@ def test_a_key_that_would_travel_in_the_clear_is_a_warning() -> None:
 def test_what_is_ours_inside_the_inbox_is_named() -> None:
     places = (DropsPlace, ResultsPlace, JobStore, EventsPlace, PipelinesPlace)
     settings = load(places, AFTERWORD_DROPS=".", AFTERWORD_JOBS="sqlite:////var/a.db")
-    assert settings.own_places() == [BASE / "results", BASE / "events.jsonl", BASE / "pipelines.toml"]
+    assert settings.own_places(BASE) == [BASE / "results", BASE / "events.jsonl", BASE / "pipelines.toml"]
     settings = load(places, AFTERWORD_DROPS=".")
     assert BASE / "afterword.db-wal" in settings.own_places()
     assert load(places).own_places() == []
@@ -163,7 +163,7 @@ def test_what_is_ours_inside_the_inbox_is_named() -> None:
 
 def test_a_pipeline_whose_results_would_fall_into_the_inbox_is_known() -> None:
     settings = load((DropsPlace, ResultsPlace), AFTERWORD_RESULTS=".")
-    assert settings.own_places() == []
+    assert settings.own_places(BASE) == []
     assert settings.engulfs_drops("inbox")
     assert not settings.engulfs_drops("calls")
 

@@ -12,7 +12,7 @@ import anyio
 from anyio import to_thread
 
 from service.domain.errors import RecordingMissing, RecordingReplaced
-from service.domain.job import Recording
+from service.domain.job import JobId, Recording
 
 PIECE: Final = 1024 * 1024
 """Bytes read at once."""
@@ -40,6 +40,15 @@ class Files:
             # A cancelled read may still be at it in its thread: closing waits for that, in a thread of its own.
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(file.close)
+
+    async def url(self, recording: Recording, job_id: JobId) -> str:  # noqa: ARG002  # there is none to be made
+        """Raises RecordingMissing: nobody elsewhere can read a file of this machine."""
+        raise RecordingMissing(f"{recording.location} is a file, and has no URL that AssemblyAI could read")
+
+    async def unchanged(self, recording: Recording) -> None:
+        """Raises RecordingMissing, RecordingReplaced by the size alone: the content is compared as it is read."""
+        async with self.open(recording):
+            pass
 
 
 class OpenFile:

@@ -1,0 +1,157 @@
+"""Talking to AWS: one session a process, a thread for each call, and the wall where botocore's errors stop.
+
+Credentials, region and endpoints are boto3's own business (AWS_REGION, AWS_ENDPOINT_URL …). Importing botocore takes
+longer than the rest of the start together, so it happens with the first call and never where no engine is AWS's.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import anyio
+from anyio import to_thread
+
+T = TypeVar("T")
+
+CALLS_AT_ONCE: Final = 32
+"""Calls to one AWS service at once; one that hangs must not take the threads of the others."""
+CONNECT_WITHIN: Final = 3.0
+ANSWER_WITHIN: Final = 8.0
+ATTEMPTS: Final = 3
+"""Of each call, by botocore, with its pauses; whoever calls decides what follows when none of them went through."""
+LONGEST_MESSAGE: Final = 300
+
+
+class AwsError(Exception):
+    """AWS refused a call, or did not answer. The message is AWS's own words, one bounded line.
+
+    `code` is AWS's (`ConditionalCheckFailedException`, `NoSuchKey`, `404` of a HEAD …) or botocore's name of what went
+    wrong on the way. `status` is None when no answer came: the call may have been carried out. `answer` is the whole
+    parsed response, for the little that AWS tells beside the code.
+    """
+
+    def __init__(
+        self, service: str, code: str, message: str, *, status: int | None, answer: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(f"{service} says {code}: {message}" if message else f"{service} says {code}")
+        self.service = service
+        self.code = code
+        self.message = message
+        self.status = status
+        self.answer = answer or {}
+
+    @property
+    def denied(self) -> bool:
+        """Whether credentials or permissions are missing: waiting does not help, a person must."""
+        return self.code in DENIED or (self.status == 403 and self.code not in THROTTLED)  # noqa: PLR2004
+
+    @property
+    def throttled(self) -> bool:
+        return self.code in THROTTLED
+
+
+DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "NoRegionError",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "ExpiredToken",
+        "ExpiredTokenException",
+    }
+)
+THROTTLED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "Throttled",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+
+
+class Aws:
+    """The clients of one process, each made when it is first needed and closed at the end."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+        self._limits: dict[str, anyio.CapacityLimiter] = {}
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
+        """One call, such as `call("s3", "head_object", Bucket=…, Key=…)`. Raises AwsError."""
+        return await self.run(service, lambda client: getattr(client, operation)(**parameters))
+
+    async def run(self, service: str, act: Callable[[Any], T], *, abandon: bool = False) -> T:
+        """What `act` does with the service's client in a thread; `abandon`: leave it alone there when cancelled.
+
+        Raises AwsError.
+        """
+        limit = self._limits.setdefault(service, anyio.CapacityLimiter(CALLS_AT_ONCE))
+
+        def call() -> T:
+            return told(service, lambda: act(self.client(service)))
+
+        return await to_thread.run_sync(call, limiter=limit, abandon_on_cancel=abandon)
+
+    def client(self, service: str) -> Any:
+        """The client itself, for use in a thread. Raises what botocore raises where it cannot be made."""
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = _made(service)
+            return self._clients[service]
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        with self._making:
+            while self._clients:
+                self._clients.popitem()[1].close()
+
+
+def told(service: str, act: Callable[[], T]) -> T:
+    """What `act` gives. Raises AwsError for whatever botocore raises, and nothing of botocore's."""
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415  # see above
+
+    try:
+        return act()
+    except ClientError as error:
+        answer: Mapping[str, Any] = error.response
+        said = answer.get("Error", {})
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code, message = str(said.get("Code", "Unknown")), str(said.get("Message", ""))
+        raise AwsError(service, code, _line(message), status=status or 0, answer=answer) from None
+    except (HTTPClientError, BotoCoreError) as error:
+        # Their words may hold a whole URL, presigned or not: what kind it is says enough.
+        raise AwsError(service, type(error).__name__, "", status=None) from None
+
+
+def _line(message: str) -> str:
+    return " ".join(message.split())[:LONGEST_MESSAGE]
+
+
+def _made(service: str) -> Any:
+    # What botocore imports takes most of a second: only a process that needs it pays for it.
+    import boto3.session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
+    config = Config(
+        connect_timeout=CONNECT_WITHIN,
+        read_timeout=ANSWER_WITHIN,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        max_pool_connections=CALLS_AT_ONCE,
+        signature_version="s3v4" if service == "s3" else None,
+        # Whoever stands in for S3 rarely has a name for each bucket.
+        s3={"addressing_style": "path" if elsewhere else "auto"},
+    )
+    # boto3 itself reads only AWS_DEFAULT_REGION.
+    session: Any = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
+    return session.client(service, config=config)
