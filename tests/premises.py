@@ -1,11 +1,7 @@
 """A whole service in this process, with the stand-in on the other side and a folder to drop recordings into."""
 
 import asyncio
-import contextlib
-import itertools
 import json
-import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,11 +15,11 @@ from service.engine.row import Row
 from service.serve import Addresses, running
 from service.settings.load import Settings
 from service.wiring import opened_store
+from tests.ports import free_port
 from tests.standin import KEY, write_script
 
 SECRET = "one-secret-of-more-than-thirty-two-characters"
 WITHIN = 30.0
-NUMBERS = itertools.count(os.getpid())
 PIPELINES = """
 [defaults]
 model = "claude-sonnet-4-6"
@@ -145,18 +141,6 @@ async def eventually(true: Callable[[], bool], within: float = WITHIN) -> None:
     async with asyncio.timeout(within):
         while not true():
             await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port that nobody has now, of a range of this test process's own.
-
-    Below the ports that the system hands out by itself, so that no connection takes it before the service does.
-    """
-    first = 10_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    for port in NUMBERS:
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", first + port % 2_000)):
-            return first + port % 2_000
-    raise AssertionError("the numbers never end")
 
 
 async def until(true: Callable[[], Awaitable[bool]], within: float = WITHIN) -> None:

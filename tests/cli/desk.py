@@ -14,7 +14,7 @@ from typing import Any, Self
 import pytest
 
 from service.cli.app import run
-from tests.premises import free_port
+from tests.ports import free_port
 from tests.standin import KEY, write_script
 
 ROOT = Path(__file__).parents[2]

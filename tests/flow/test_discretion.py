@@ -7,7 +7,8 @@ import httpx2
 
 from service.domain.tokens import HEADER, token
 from tests.longrun.processes import Process, eventually, rows
-from tests.premises import SECRET, Premises, free_port
+from tests.ports import free_port
+from tests.premises import SECRET, Premises
 from tests.standin import KEY, ledger, set_faults
 
 SAID = ("Zanzibar", "pineapple", "velociraptor", "marmalade")

@@ -16,7 +16,8 @@ from typing import Any, Self
 import psutil
 
 from service.engine.row import Row
-from tests.premises import Premises, free_port
+from tests.ports import free_port
+from tests.premises import Premises
 from tests.standin import ledger
 
 WITHIN = 45.0
