@@ -68,7 +68,7 @@ class Faulty:
     url: str
 
     def rules(self, *rules: Mapping[str, Any]) -> None:
-        """These rules and no others, such as `{"service": "dynamodb", "operation": "PutItem", "times": 2, "error": {"code": …}}`."""
+        """These rules and no others: `{"service": "dynamodb", "operation": "PutItem", "times": 2, "error": {…}}`."""
         _asked(f"{self.url}/_microburst/rules", "POST", json.dumps(rules).encode())
 
     def clear(self) -> None:
