@@ -82,32 +82,36 @@ class Aws:
     """The clients of one process, each made when it is first needed and closed at the end."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._making = threading.Lock()
         self._limits: dict[str, anyio.CapacityLimiter] = {}
 
-    async def call(self, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
-        """One call, such as `call("s3", "head_object", Bucket=…, Key=…)`. Raises AwsError."""
-        return await self.run(service, lambda client: getattr(client, operation)(**parameters))
+    async def call(
+        self, service: str, operation: str, *, region: str | None = None, **parameters: Any
+    ) -> Mapping[str, Any]:
+        """One call, such as `call("s3", "head_object", Bucket=…, Key=…)`; `region` as for `run`. Raises AwsError."""
+        return await self.run(service, lambda client: getattr(client, operation)(**parameters), region=region)
 
-    async def run(self, service: str, act: Callable[[Any], T], *, abandon: bool = False) -> T:
+    async def run(
+        self, service: str, act: Callable[[Any], T], *, abandon: bool = False, region: str | None = None
+    ) -> T:
         """What `act` does with the service's client in a thread; `abandon`: leave it alone there when cancelled.
 
-        Raises AwsError.
+        `region` is for what names its own (an ARN); without, boto3's settings tell it. Raises AwsError.
         """
         limit = self._limits.setdefault(service, anyio.CapacityLimiter(CALLS_AT_ONCE))
 
         def call() -> T:
-            return told(service, lambda: act(self.client(service)))
+            return told(service, lambda: act(self.client(service, region)))
 
         return await to_thread.run_sync(call, limiter=limit, abandon_on_cancel=abandon)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """The client itself, for use in a thread. Raises what botocore raises where it cannot be made."""
         with self._making:
-            if service not in self._clients:
-                self._clients[service] = _made(service)
-            return self._clients[service]
+            if (service, region) not in self._clients:
+                self._clients[service, region] = _made(service, region)
+            return self._clients[service, region]
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -137,7 +141,7 @@ def _line(message: str) -> str:
     return " ".join(message.split())[:LONGEST_MESSAGE]
 
 
-def _made(service: str) -> Any:
+def _made(service: str, region: str | None) -> Any:
     # What botocore imports takes most of a second: only a process that needs it pays for it.
     import boto3.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
@@ -153,5 +157,5 @@ def _made(service: str) -> Any:
         s3={"addressing_style": "path" if elsewhere else "auto"},
     )
     # boto3 itself reads only AWS_DEFAULT_REGION.
-    session: Any = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
+    session: Any = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION") or None)
     return session.client(service, config=config)
