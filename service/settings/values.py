@@ -248,7 +248,7 @@ def absolute(base: Path, relative: Path) -> Path:
 
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 TABLE: Final = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
-TOPIC: Final = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,251}[A-Za-z0-9_-](\.fifo)?")
+TOPIC: Final = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:([A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo)")
 
 
 def _object(text: str, example: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.objects import ObjectPlace
 from service.settings.groups import (
     Callbacks,
     Deployment,
@@ -19,8 +20,9 @@ from service.settings.groups import (
     Work,
 )
 from service.settings.load import GROUPS, VARIABLES
+from service.settings.values import Bucket, DynamoTable, Queue, Sqlite, Topic
 from service.templates import starter
-from tests.unit.settings_samples import BASE, KEY, SECRET, load, problems
+from tests.unit.settings_samples import BASE, KEY, ON_AWS, SECRET, load, problems
 
 
 def test_the_key_is_enough() -> None:
@@ -45,6 +47,7 @@ def test_the_key_is_enough() -> None:
     work = settings.work
     assert (work.audio, work.concurrency, work.lease, work.shutdown_grace) == ("presign", 64, 30, 25)
     assert (work.reconcile_after, work.adopt_within, work.give_up_after) == (600, 180, 6 * 3600)
+    assert work.url_lifetime == 6 * 3600
     assert settings.warnings == ()
 
 
@@ -70,6 +73,7 @@ def test_every_setting_can_be_changed() -> None:
         AFTERWORD_OPS_PORT="9",
         AFTERWORD_OPS_TOKEN="token",
         AFTERWORD_AUDIO="upload",
+        AFTERWORD_URL_LIFETIME="7d",
         AFTERWORD_RECONCILE_AFTER="10m",
         AFTERWORD_GIVE_UP_AFTER="2h",
         AFTERWORD_LEASE="2.5s",
@@ -89,8 +93,39 @@ def test_every_setting_can_be_changed() -> None:
     assert settings.listener.host == "::"
     assert settings.ops.token is not None
     assert settings.work.reconcile_after == 600
+    assert settings.work.url_lifetime == 7 * 86400
     assert settings.work.lease == 2.5
     assert settings.deployment.log_level == "debug"
+
+
+def test_every_engine_may_be_one_of_aws() -> None:
+    settings = load(ASSEMBLYAI_API_KEY=KEY, **ON_AWS)
+    assert settings.pipelines.place == ObjectPlace(bucket="my-config", key="0f3a/pipelines.toml")
+    assert settings.drops.place == Queue(url="https://sqs.eu-west-1.amazonaws.com/123456789012/afterword-recordings")
+    assert settings.jobs.place == DynamoTable(name="afterword_jobs-1.x")
+    assert settings.results.place == Bucket(name="my-results", prefix="after/word/")
+    assert settings.events.place == Topic(arn="arn:aws-us-gov:sns:us-gov-west-1:123456789012:recordings")
+    assert settings.inbox is None
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"), [("s3://my-results", ""), ("s3://my-results/", ""), ("s3://my-results/a/b//", "a/b/")]
+)
+def test_a_prefix_is_a_folder_or_nothing(text: str, prefix: str) -> None:
+    assert load((ResultsPlace,), AFTERWORD_RESULTS=text).results.place == Bucket(name="my-results", prefix=prefix)
+
+
+def test_queues_and_topics_may_be_fifo_and_a_queue_may_be_near() -> None:
+    queue, topic = "http://127.0.0.1:4566/000000000000/q.fifo", "arn:aws:sns:eu-west-1:123456789012:t.fifo"
+    settings = load((DropsPlace, EventsPlace), AFTERWORD_DROPS=queue, AFTERWORD_EVENTS=topic)
+    assert (settings.drops.place, settings.events.place) == (Queue(url=queue), Topic(arn=topic))
+
+
+def test_engines_of_both_kinds_go_together() -> None:
+    settings = load(ASSEMBLYAI_API_KEY=KEY, AFTERWORD_RESULTS=ON_AWS["AFTERWORD_RESULTS"], AFTERWORD_DROPS="results")
+    assert settings.jobs.place == Sqlite(path=BASE / "afterword.db")
+    assert not settings.engulfs_drops("calls")
 
 
 def test_all_that_is_wrong_is_listed_at_once() -> None:
@@ -157,8 +192,9 @@ def test_what_is_ours_inside_the_inbox_is_named() -> None:
     settings = load(places, AFTERWORD_DROPS=".", AFTERWORD_JOBS="sqlite:////var/a.db")
     assert settings.own_places(BASE) == [BASE / "results", BASE / "events.jsonl", BASE / "pipelines.toml"]
     settings = load(places, AFTERWORD_DROPS=".")
-    assert BASE / "afterword.db-wal" in settings.own_places()
-    assert load(places).own_places() == []
+    assert BASE / "afterword.db-wal" in settings.own_places(BASE)
+    assert load(places).own_places(BASE / "inbox") == []
+    assert load(places, **ON_AWS).own_places(BASE) == []
 
 
 def test_a_pipeline_whose_results_would_fall_into_the_inbox_is_known() -> None:
@@ -170,7 +206,7 @@ def test_a_pipeline_whose_results_would_fall_into_the_inbox_is_known() -> None:
 
 def test_every_group_has_its_rows_in_the_table() -> None:
     names = [each.name for each in VARIABLES]
-    assert len(names) == len(set(names)) == 29
+    assert len(names) == len(set(names)) == 30
     assert [each.name for each in VARIABLES if each.secret] == [
         "ASSEMBLYAI_API_KEY",
         "AFTERWORD_WEBHOOK_SECRETS",
