@@ -18,6 +18,8 @@ CALLS_AT_ONCE: Final = 32
 """Calls to one AWS service at once; one that hangs must not take the threads of the others."""
 CONNECT_WITHIN: Final = 3.0
 ANSWER_WITHIN: Final = 8.0
+POLL_WITHIN: Final = 30.0
+"""An answer of SQS, which holds a poll for up to 20 seconds on purpose."""
 ATTEMPTS: Final = 3
 """Of each call, by botocore, with its pauses; whoever calls decides what follows when none of them went through."""
 LONGEST_MESSAGE: Final = 300
@@ -149,7 +151,7 @@ def _made(service: str, region: str | None) -> Any:
     elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
     config = Config(
         connect_timeout=CONNECT_WITHIN,
-        read_timeout=ANSWER_WITHIN,
+        read_timeout=POLL_WITHIN if service == "sqs" else ANSWER_WITHIN,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=CALLS_AT_ONCE,
         signature_version="s3v4" if service == "s3" else None,
