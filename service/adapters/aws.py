@@ -84,6 +84,7 @@ class Aws:
     """The clients of one process, each made when it is first needed and closed at the end."""
 
     def __init__(self) -> None:
+        self._session: Any = None
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._making = threading.Lock()
         self._limits: dict[str, anyio.CapacityLimiter] = {}
@@ -112,7 +113,7 @@ class Aws:
         """The client itself, for use in a thread. Raises what botocore raises where it cannot be made."""
         with self._making:
             if (service, region) not in self._clients:
-                self._clients[service, region] = _made(service, region)
+                self._clients[service, region] = self._made(service, region)
             return self._clients[service, region]
 
     def close(self) -> None:
@@ -120,6 +121,28 @@ class Aws:
         with self._making:
             while self._clients:
                 self._clients.popitem()[1].close()
+
+    def _made(self, service: str, region: str | None) -> Any:
+        # What botocore imports takes most of a second: only a process that needs it pays for it.
+        import boto3.session  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
+        config = Config(
+            connect_timeout=CONNECT_WITHIN,
+            read_timeout=POLL_WITHIN if service == "sqs" else ANSWER_WITHIN,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=CALLS_AT_ONCE,
+            signature_version="s3v4" if service == "s3" else None,
+            # Whoever stands in for S3 rarely has a name for each bucket.
+            s3={"addressing_style": "path" if elsewhere else "auto"},
+        )
+        if self._session is None:
+            # One for all clients: each has credentials of its own to fetch and to renew.
+            self._session = boto3.session.Session()
+        # boto3 itself reads only AWS_DEFAULT_REGION.
+        here = region or os.environ.get("AWS_REGION") or None
+        return self._session.client(service, region_name=here, config=config)
 
 
 def told(service: str, act: Callable[[], T]) -> T:
@@ -141,23 +164,3 @@ def told(service: str, act: Callable[[], T]) -> T:
 
 def _line(message: str) -> str:
     return " ".join(message.split())[:LONGEST_MESSAGE]
-
-
-def _made(service: str, region: str | None) -> Any:
-    # What botocore imports takes most of a second: only a process that needs it pays for it.
-    import boto3.session  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-
-    elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
-    config = Config(
-        connect_timeout=CONNECT_WITHIN,
-        read_timeout=POLL_WITHIN if service == "sqs" else ANSWER_WITHIN,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        max_pool_connections=CALLS_AT_ONCE,
-        signature_version="s3v4" if service == "s3" else None,
-        # Whoever stands in for S3 rarely has a name for each bucket.
-        s3={"addressing_style": "path" if elsewhere else "auto"},
-    )
-    # boto3 itself reads only AWS_DEFAULT_REGION.
-    session: Any = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION") or None)
-    return session.client(service, config=config)
