@@ -85,6 +85,7 @@ class Aws:
 
     def __init__(self) -> None:
         self._session: Any = None
+        self._prepared: dict[str, list[Callable[[Any], None]]] = {}
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._making = threading.Lock()
         self._limits: dict[str, anyio.CapacityLimiter] = {}
@@ -113,8 +114,24 @@ class Aws:
         """The client itself, for use in a thread. Raises what botocore raises where it cannot be made."""
         with self._making:
             if (service, region) not in self._clients:
-                self._clients[service, region] = self._made(service, region)
+                client = self._made(service, region)
+                for act in self._prepared.get(service, ()):
+                    act(client)
+                self._clients[service, region] = client
             return self._clients[service, region]
+
+    def prepare(self, service: str, act: Callable[[Any], None]) -> None:
+        """Have `act` done to each of the service's clients before anybody uses it."""
+        with self._making:
+            self._prepared.setdefault(service, []).append(act)
+            for (made, _), client in self._clients.items():
+                if made == service:
+                    act(client)
+
+    def credentials(self) -> Any:
+        """boto3's own, None where it finds none; for use in a thread, since looking for them may take a while."""
+        with self._making:
+            return self._opened().get_credentials()
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -123,8 +140,6 @@ class Aws:
                 self._clients.popitem()[1].close()
 
     def _made(self, service: str, region: str | None) -> Any:
-        # What botocore imports takes most of a second: only a process that needs it pays for it.
-        import boto3.session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
@@ -137,12 +152,18 @@ class Aws:
             # Whoever stands in for S3 rarely has a name for each bucket.
             s3={"addressing_style": "path" if elsewhere else "auto"},
         )
+        # boto3 itself reads only AWS_DEFAULT_REGION.
+        here = region or os.environ.get("AWS_REGION") or None
+        return self._opened().client(service, region_name=here, config=config)
+
+    def _opened(self) -> Any:
+        # What botocore imports takes most of a second: only a process that needs it pays for it.
+        import boto3.session  # noqa: PLC0415
+
         if self._session is None:
             # One for all clients: each has credentials of its own to fetch and to renew.
             self._session = boto3.session.Session()
-        # boto3 itself reads only AWS_DEFAULT_REGION.
-        here = region or os.environ.get("AWS_REGION") or None
-        return self._session.client(service, region_name=here, config=config)
+        return self._session
 
 
 def told(service: str, act: Callable[[], T]) -> T:
