@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -10,10 +12,22 @@ import anyio.to_thread
 import orjson
 import pytest
 
+from service.adapters.aws import Aws
 from service.adapters.events.jsonl import JsonlEvents
+from service.adapters.events.sns import SnsEvents
 from service.ports import Events
+from tests.emulator import Emulator
+from tests.topics import Topic
 
 pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Place:
+    """Events on their way, and what a subscriber has got so far."""
+
+    events: Events
+    bodies: Callable[[], list[bytes]]
 
 
 @pytest.fixture
@@ -22,49 +36,62 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def jsonl_events(file: Path) -> JsonlEvents:
-    return JsonlEvents(file)
+def jsonl_events(file: Path) -> Place:
+    return Place(JsonlEvents(file), lambda: lines(file))
 
 
-@pytest.fixture(params=["jsonl_events"])
-def events(request: pytest.FixtureRequest) -> Events:
-    place: Events = request.getfixturevalue(request.param)
+@pytest.fixture
+def sns_events(aws: Aws, emulator: Emulator) -> Place:
+    topic = Topic.made(emulator)
+    queue = topic.subscribed({"RawMessageDelivery": "true"})
+    return Place(SnsEvents(aws, topic.arn), lambda: [message["Body"].encode() for message in queue.messages()])
+
+
+@pytest.fixture
+def sns_fifo_events(aws: Aws, emulator: Emulator) -> Place:
+    topic = Topic.made(emulator, fifo=True)
+    queue = topic.subscribed({"RawMessageDelivery": "true"})
+    return Place(SnsEvents(aws, topic.arn), lambda: [message["Body"].encode() for message in queue.messages()])
+
+
+@pytest.fixture(params=["jsonl_events", "sns_events", "sns_fifo_events"])
+def place(request: pytest.FixtureRequest) -> Place:
+    place: Place = request.getfixturevalue(request.param)
     return place
 
 
-def bodies(file: Path) -> list[bytes]:
-    """What a subscriber gets."""
-    *lines, rest = file.read_bytes().split(b"\n")
+def lines(file: Path) -> list[bytes]:
+    *whole, rest = file.read_bytes().split(b"\n")
     assert rest == b""
-    return lines
+    return whole
 
 
 def an_event(name: str) -> bytes:
-    return orjson.dumps({"id": name, "data": {"text": f"Grüße {name}\n\u2028🎙"}})
+    return orjson.dumps({"id": name, "data": {"text": f"Grüße {name}\n\u2028🎙 <&> \\ \"'"}})
 
 
-async def publish(events: Events, name: str) -> None:
-    await events.publish(an_event(name), {"type": "t", "tags": ("a", "b")}, "group", name)
+async def publish(place: Place, name: str) -> None:
+    await place.events.publish(an_event(name), {"type": "t", "tags": ("a", "b")}, "group", name)
 
 
-async def test_events_arrive_as_they_were_given(events: Events, file: Path) -> None:
-    await publish(events, "one")
-    await publish(events, "two")
-    assert bodies(file) == [an_event("one"), an_event("two")]
+async def test_events_arrive_as_they_were_given(place: Place) -> None:
+    await publish(place, "one")
+    await publish(place, "two")
+    assert sorted(place.bodies()) == [an_event("one"), an_event("two")]
 
 
-async def test_the_same_event_may_be_handed_over_twice_and_is_the_same_to_the_byte(events: Events, file: Path) -> None:
-    await publish(events, "one")
-    await publish(events, "one")
-    assert set(bodies(file)) == {an_event("one")}
+async def test_the_same_event_may_be_handed_over_twice_and_is_the_same_to_the_byte(place: Place) -> None:
+    await publish(place, "one")
+    await publish(place, "one")
+    assert set(place.bodies()) == {an_event("one")}
 
 
-async def test_events_at_the_same_time_all_arrive_whole(events: Events, file: Path) -> None:
+async def test_events_at_the_same_time_all_arrive_whole(place: Place) -> None:
     names = [str(number) for number in range(50)]
     async with anyio.create_task_group() as group:
         for name in names:
-            group.start_soon(publish, events, name)
-    assert sorted(bodies(file)) == sorted(an_event(name) for name in names)
+            group.start_soon(publish, place, name)
+    assert sorted(place.bodies()) == sorted(an_event(name) for name in names)
 
 
 PUBLISHER = """
@@ -108,7 +135,7 @@ def test_several_processes_share_one_file_and_a_kill_loses_nothing_that_was_out(
         *published(publishers[1], kill_after=20),
         *published(publishers[2]),
     ]
-    told = Counter(orjson.loads(line)["id"] for line in bodies(file))
+    told = Counter(orjson.loads(line)["id"] for line in lines(file))
     assert set(out) <= told.keys()
     assert set(told.values()) == {1}
     assert {f"c-{number}" for number in range(60)} <= told.keys()

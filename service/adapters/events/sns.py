@@ -69,11 +69,7 @@ async def problems(aws: Aws, arn: str) -> Sequence[Problem]:
         if _about_the_message(error):
             return ()
         what, cure = _trouble(arn, error, ())
-        if (
-            error.throttled
-            or error.code == "KMSThrottling"
-            or not (error.denied or error.code.startswith(("NotFound", "KMS")))
-        ):
+        if not _lasting(error):
             raise StorageTrouble(f"{what}; {cure}") from error
         return (Problem(place="AFTERWORD_EVENTS", what=what, cure=cure),)
     return ()
@@ -117,6 +113,15 @@ def _about_the_message(error: AwsError) -> bool:
     return error.code.startswith(("InvalidParameter", "ValidationE"))
 
 
+def _busy(error: AwsError) -> bool:
+    return error.throttled or error.code == "KMSThrottling"
+
+
+def _lasting(error: AwsError) -> bool:
+    """Whether a person must mend it."""
+    return not _busy(error) and (error.denied or error.code.startswith(("NotFound", "KMS")))
+
+
 def _trouble(arn: str, error: AwsError, values: Sequence[str]) -> tuple[str, str]:
     """What is wrong with publishing there, and the cure."""
     topic = f"the topic {arn}"
@@ -126,7 +131,7 @@ def _trouble(arn: str, error: AwsError, values: Sequence[str]) -> tuple[str, str
         said = f" ({error.message})" if error.message and not quoted else ""
         what = f"{topic} refuses the event's message or one of its attributes{said}"
         return what, "this does not pass by itself: report it, or name a topic that takes it in AFTERWORD_EVENTS"
-    if error.throttled or error.code == "KMSThrottling":
+    if _busy(error):
         return f"{topic} takes no more just now ({error.code})", "if that lasts, ask AWS for a higher quota"
     if error.code.startswith("NotFound"):
         return f"{topic} is not there", "make it, or name another one in AFTERWORD_EVENTS"
