@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.job import Kind, Recording
+from service.domain.places import own
 from service.domain.times import rfc3339
 
 SCHEME: Final = "s3://"
@@ -60,3 +61,13 @@ def recording(
         dropped_at=rfc3339(seen_at),
         metadata={name.lower(): value for name, value in metadata.items()},
     )
+
+
+def ours(place: ObjectPlace, results: ObjectPlace | None) -> bool:
+    """Whether an object is a result of ours and no recording; `results` is where ours go, if that is a bucket.
+
+    It is when it lies under the prefix of the results (an empty one says nothing: the recordings may lie beside them),
+    or has the form of a result anywhere, for another deployment may write into the same bucket.
+    """
+    below = results is not None and results.key and results.bucket == place.bucket and place.key.startswith(results.key)
+    return bool(below) or own(place.key)

@@ -55,6 +55,9 @@ class Limits:
 
 FOLDER: Final = Limits(key=FOLDER_KEY, name=FOLDER_NAME)
 
+FILES: Final = re.compile(r"transcript\.(json|txt|srt|vtt)|result\.json|answers/[^/]+|runs/.+", re.DOTALL)
+"""What lies in a job's own folder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -91,6 +94,15 @@ def place(pipeline: str, source_key: str, job_id: JobId, limits: Limits = FOLDER
     """
     room = limits.key - len(pipeline) - 1 - BEHIND_KEY
     return Place(prefix=f"{pipeline}/{_held(source_key, room, limits.name)}/{job_id}")
+
+
+def own(key: str) -> bool:
+    """Whether the key has the form of one of our results, whichever deployment's and below whatever prefix."""
+    names = key.split("/")
+    return any(
+        is_job_id(name) and FILES.fullmatch("/".join(names[depth:])) is not None
+        for depth, name in enumerate(names, start=1)
+    )
 
 
 def _held(source_key: str, room: int, name: int | None) -> str:
