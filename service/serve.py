@@ -18,6 +18,7 @@ from service import __version__
 from service.domain import happened
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Pipelines
+from service.domain.tally import CALLBACKS_LOST
 from service.engine.errors import StoreTrouble
 from service.engine.row import RowId
 from service.engine.workers import Workers
@@ -26,13 +27,15 @@ from service.http.readiness import Check, Readiness
 from service.http.receiver import receiver
 from service.operations import Operations
 from service.ops.app import ops
+from service.ops.heartbeat import EVERY, Heartbeat
 from service.ops.metrics import Metrics, Scrapes
 from service.ports import Ports
 from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.drop import Drop
+from service.stages.overview import overview
 from service.stages.step import step
-from service.wiring import Store, drops, intake, opened_store, wired
+from service.wiring import Amazon, Store, amazon, drops, intake, opened_store, wired
 
 BACKLOG: Final = 2048
 LAST_ANSWERS: Final = 2
@@ -83,15 +86,23 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tuple[Addresses, "asyncio.Future[None]"]]:
+async def running(
+    settings: Settings, pipelines: Pipelines, *, heartbeat_every: float = EVERY
+) -> AsyncIterator[tuple[Addresses, "asyncio.Future[None]"]]:
     """The service at work for as long as the block lasts; the future ends early if a part of it breaks."""
-    metrics = Metrics.create(time.time)
+    metrics = Metrics.create()
     with (
+        amazon() as aws,
         _listening("AFTERWORD_PORT", settings.listener.host, settings.listener.port) as public,
         _listening("AFTERWORD_OPS_PORT", settings.ops.host, settings.ops.port) as private,
     ):
-        async with _store(settings) as store, wired(settings, pipelines, store, metrics) as context:
+        async with _store(settings, aws) as store, wired(settings, pipelines, store, aws, metrics) as context:
             workers = _workers(settings, context)
+            heart = Heartbeat(
+                lambda: overview(context.ports.jobs, context.now()),
+                lambda: metrics.total(CALLBACKS_LOST),
+                every=heartbeat_every,
+            )
             drop = intake(context, lambda job_id: workers.wake(RowId(job_id)))
             servers = [
                 _server(_public(settings, context, workers), public),
@@ -99,9 +110,9 @@ async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tup
             ]
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
-            watching = asyncio.ensure_future(drops(settings, store, drop, metrics).watch(drop.take))
-            upkeep = asyncio.ensure_future(_upkeep(settings, store))
-            failed = asyncio.ensure_future(_first_failure([*tasks, watching, upkeep]))
+            watching = asyncio.ensure_future(drops(settings, store, drop, aws, metrics).watch(drop.take))
+            beside = [watching, *(asyncio.ensure_future(each) for each in (_upkeep(settings, store), heart.beat()))]
+            failed = asyncio.ensure_future(_first_failure([*tasks, *beside]))
             addresses = Addresses(public=_url(public), ops=_url(private))
             structlog.get_logger().info(
                 happened.SERVICE_STARTED, version=__version__, public=addresses.public, ops=addresses.ops
@@ -110,18 +121,18 @@ async def running(settings: Settings, pipelines: Pipelines) -> AsyncIterator[tup
                 yield addresses, failed
             finally:
                 failed.cancel()
-                await _stopped([watching, upkeep])
                 grace = settings.work.shutdown_grace
-                await workers.stop(max(grace - LAST_ANSWERS, grace / 2))
+                # Side by side: a queue's long poll takes seconds to end, and the grace is the workers' to use.
+                await asyncio.gather(_stopped(beside), workers.stop(max(grace - LAST_ANSWERS, grace / 2)))
                 for server, _ in servers:
                     server.should_exit = True
                 await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
+async def _store(settings: Settings, aws: Amazon) -> AsyncIterator[Store]:
     try:
-        async with opened_store(settings) as store:
+        async with opened_store(settings, aws) as store:
             yield store
     except StoreTrouble as trouble:
         cure = "make its folder, mend its permissions, or name another file"
@@ -166,7 +177,7 @@ def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics)
     return ops(
         jobs=context.ports.jobs,
         operations=Operations(context, drop, inbox=settings.inbox, base=Path.cwd()),
-        scrapes=Scrapes(metrics, context.ports.jobs.counts, clock=time.monotonic),
+        scrapes=Scrapes(metrics, lambda: overview(context.ports.jobs, context.now()), clock=time.monotonic),
         token=token.get_secret_value() if token else None,
         now=context.clock,
     )

@@ -3,18 +3,20 @@
 import random
 import time
 from asyncio import Semaphore
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
 from service.adapters.assemblyai.transcripts import Transcripts
+from service.adapters.aws import Aws
 from service.adapters.budget.process import ProcessBudget
 from service.adapters.drops.describe import describe
 from service.adapters.drops.folder import Folder as FolderDrops
 from service.adapters.events.jsonl import JsonlEvents
+from service.adapters.events.sns import SnsEvents
 from service.adapters.jobs.sqlite import SqliteStore, open_store
 from service.adapters.recordings.files import Files
 from service.adapters.results.folder import FolderResults
@@ -23,15 +25,16 @@ from service.domain.pipeline import Pipelines
 from service.domain.places import FOLDER
 from service.domain.retry import Retry
 from service.domain.tally import Tally
-from service.ports import Drops, Ports
+from service.ports import Drops, Events, Ports
 from service.settings.load import Settings
-from service.settings.values import Folder, JsonLines, Sqlite
+from service.settings.values import Folder, JsonLines, Sqlite, Topic
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
 
+Amazon = Aws
 Store = SqliteStore
 
 UNHEARD: Final = 8
@@ -40,7 +43,17 @@ DOCUMENTS: Final = 8
 """Whole transcripts in memory at once, outside of the client that reads them."""
 
 
-def opened_store(settings: Settings) -> AbstractAsyncContextManager[Store]:
+@contextmanager
+def amazon() -> Iterator[Aws]:
+    """AWS, for whatever engine of its is configured; nothing is imported or asked before it is needed."""
+    aws = Aws()
+    try:
+        yield aws
+    finally:
+        aws.close()
+
+
+def opened_store(settings: Settings, aws: Aws) -> AbstractAsyncContextManager[Store]:  # noqa: ARG001
     """The job store alone. Raises StoreTrouble, Refused."""
     assert isinstance(settings.jobs.place, Sqlite)
     return open_store(
@@ -53,10 +66,11 @@ def opened_store(settings: Settings) -> AbstractAsyncContextManager[Store]:
 
 
 @asynccontextmanager
-async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: Tally) -> AsyncIterator[Context]:
+async def wired(
+    settings: Settings, pipelines: Pipelines, store: Store, aws: Aws, tally: Tally
+) -> AsyncIterator[Context]:
     """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
     assert isinstance(settings.results.place, Folder)
-    assert isinstance(settings.events.place, JsonLines)
     async with open_client() as client:
         vendor = settings.vendor
         budget = ProcessBudget(share=vendor.llm_share, unheard=UNHEARD, monotonic=time.monotonic)
@@ -70,7 +84,7 @@ async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: T
             budget=budget,
             recordings=Files(time.time),
             results=FolderResults(settings.results.place.path),
-            events=JsonlEvents(settings.events.place.path),
+            events=_events(settings, aws),
         )
         yield Context(
             ports=ports,
@@ -84,6 +98,16 @@ async def wired(settings: Settings, pipelines: Pipelines, store: Store, tally: T
             random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret
             documents=Semaphore(DOCUMENTS),
         )
+
+
+def _events(settings: Settings, aws: Aws) -> Events:
+    match settings.events.place:
+        case JsonLines(path=path):
+            return JsonlEvents(path)
+        case Topic(arn=arn):
+            return SnsEvents(aws, arn)
+        case other:
+            assert_never(other)
 
 
 def intake(context: Context, wake: Callable[[JobId], None]) -> Drop:
@@ -100,7 +124,7 @@ def intake(context: Context, wake: Callable[[JobId], None]) -> Drop:
     )
 
 
-def drops(settings: Settings, store: Store, drop: Drop, tally: Tally) -> Drops:
+def drops(settings: Settings, store: Store, drop: Drop, aws: Aws, tally: Tally) -> Drops:  # noqa: ARG001
     """Where recordings arrive; what the store knows by name is not read again."""
 
     async def known(name: str) -> bool:

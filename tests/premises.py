@@ -14,7 +14,7 @@ from service.domain.pipelines.file import load
 from service.engine.row import Row
 from service.serve import Addresses, running
 from service.settings.load import Settings
-from service.wiring import opened_store
+from service.wiring import Store, amazon, opened_store
 from tests.ports import free_port
 from tests.standin import KEY, write_script
 
@@ -123,9 +123,16 @@ class Premises:
     def files(self, pattern: str) -> list[Path]:
         return sorted((self.folder / "results").rglob(pattern))
 
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        """The job store, opened as another process would."""
+        with amazon() as aws:
+            async with opened_store(self.settings, aws) as store:
+                yield store
+
     async def rows(self) -> Mapping[str, Row]:
         """The jobs by the key of their recording, read as another process would."""
-        async with opened_store(self.settings) as store:
+        async with self.store() as store:
             return {row.facts["recording"]["key"]: row for row in await store.jobs.page(limit=1000)}  # type: ignore[index]
 
     async def metric(self, addresses: Addresses, name: str) -> float:

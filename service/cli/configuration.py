@@ -17,7 +17,7 @@ from service.settings.fields import Group
 from service.settings.load import GROUPS, Settings
 from service.settings.values import Sqlite, TomlFile
 from service.stages.context import Context
-from service.wiring import opened_store, wired
+from service.wiring import amazon, opened_store, wired
 
 DOTENV: Final = Path(".env")
 
@@ -74,5 +74,6 @@ async def context_for(settings: Settings, pipelines: Pipelines) -> AsyncIterator
     lacking = [group for group in GROUPS if group not in settings.groups]
     rest = Settings.load(UNUSED, None, lacking)
     whole = Settings(groups={**rest.groups, **settings.groups})
-    async with opened_store(whole) as store, wired(whole, pipelines, store, NoTally()) as context:
-        yield context
+    with amazon() as aws:
+        async with opened_store(whole, aws) as store, wired(whole, pipelines, store, aws, NoTally()) as context:
+            yield context

@@ -12,7 +12,7 @@ from service.domain.job import Status
 from service.engine.row import Lane, Row
 from service.stages.drop import job, row
 from service.stages.submit import BACKFILL_AT_VENDOR
-from service.wiring import described, opened_store
+from service.wiring import described
 from tests.premises import Premises, eventually, until
 from tests.standin import ledger, script, set_faults, totals
 
@@ -83,7 +83,7 @@ async def test_a_file_that_was_replaced_before_its_turn_is_told_and_the_new_one_
 
 async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(premises: Premises) -> None:
     new = await made(premises, "elsewhere/one.wav", Lane.BACKFILL)
-    async with opened_store(premises.settings) as store:
+    async with premises.store() as store:
         for number in range(BACKFILL_AT_VENDOR):
             later = time.time() + 3600
             there = replace(new, id=type(new.id)(f"there_{number}"), status=Status.SUBMITTED.value, due_at=later)
@@ -91,7 +91,7 @@ async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(p
         await store.table.add(new)
     async with premises.serving():
         (event,) = await premises.heard(1)
-        async with opened_store(premises.settings) as store:
+        async with premises.store() as store:
             waiting = await store.jobs.get(new.id)
     assert event["data"]["recording"]["key"] == "one.wav"
     assert waiting is not None
@@ -101,7 +101,7 @@ async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(p
 
 async def test_a_job_that_ten_workers_in_a_row_came_no_further_with_ends_as_failed(premises: Premises) -> None:
     new = await made(premises, "one.wav")
-    async with opened_store(premises.settings) as store:
+    async with premises.store() as store:
         await store.table.add(replace(new, claims=9))
     async with premises.serving():
         (event,) = await premises.heard(1)
@@ -111,7 +111,7 @@ async def test_a_job_that_ten_workers_in_a_row_came_no_further_with_ends_as_fail
 
 async def test_a_job_whose_pipeline_is_gone_is_told_not_guessed(premises: Premises) -> None:
     new = await made(premises, "one.wav", pipeline="gone")
-    async with opened_store(premises.settings) as store:
+    async with premises.store() as store:
         await store.table.add(new)
     async with premises.serving():
         (event,) = await premises.heard(1)

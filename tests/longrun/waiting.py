@@ -24,7 +24,6 @@ import psutil
 from service.domain.callbacks import address
 from service.domain.job import Intent, Job, JobId, Kind, Recording, Status, TranscriptFacts, TranscriptId
 from service.engine.row import Row, RowId
-from service.wiring import opened_store
 from tests.longrun.processes import Process, eventually, polls
 from tests.longrun.silence import PER_SECOND, burst, watched
 from tests.premises import Premises
@@ -74,7 +73,7 @@ def weighed(folder: Path, url: str, waiting: int, *, rest: float) -> Weight:
 async def fill(premises: Premises, transcripts: Sequence[str], *, due_in: float) -> None:
     """Put a job at the vendor for each of these transcripts, to be looked at in so many seconds."""
     now = time.time()
-    async with opened_store(premises.settings) as store:
+    async with premises.store() as store:
         for begin in range(0, len(transcripts), 500):
             rows = [row(transcript, now, due_in) for transcript in transcripts[begin : begin + 500]]
             await asyncio.gather(*(store.table.add(each, [str(each.subject)]) for each in rows))
