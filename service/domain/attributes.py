@@ -16,7 +16,10 @@ OURS: Final = frozenset({"type", "pipeline", "outcome"})
 LARGEST_NUMBER: Final = 1e9
 """What lies beyond, either way, is told as a string: subscribers' filters reach no further."""
 
-_ATTRIBUTE: Final = re.compile(r"(?!(?i:aws|amazon)\.)(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
+LONGEST_NAME: Final = 256
+
+_ATTRIBUTE: Final = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]+(?<!\.)")
+_RESERVED: Final = re.compile(r"(?i:aws|amazon)\.")
 _ANSWER: Final = re.compile(rf"answers\.({NAME})")
 _METADATA: Final = re.compile(r"source\.metadata\.(.{1,256})")
 _KNOWN: Final = ("answers.NAME", "source.metadata.NAME", "source.key", "transcript.language")
@@ -32,6 +35,10 @@ def wrong_name(name: str) -> tuple[str, str] | None:
     """What is wrong with an attribute's name, and the cure."""
     if name in OURS:
         return f"`{name}` is an attribute that every event has", "choose another name"
+    if _RESERVED.match(name):
+        return f"{shown(name)} begins as AWS's own names do", "leave out the first part, up to the dot"
+    if len(name) > LONGEST_NAME:
+        return f"{shown(name)} is longer than {LONGEST_NAME} characters", "choose a shorter name"
     if not _ATTRIBUTE.fullmatch(name):
         return f"{shown(name)} is no name of an attribute", "use letters, digits, `_`, `-` and single dots inside"
     return None

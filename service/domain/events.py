@@ -1,5 +1,6 @@
 """The one event of a run: a CloudEvent in structured JSON, made of the stored result and nothing else."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +24,9 @@ EVENT_AT_MOST: Final = 240 * 1024
 ATTRIBUTE_TYPE: Final = len("String.Array")
 """The longest name of an attribute's type, which SNS counts too."""
 
+_UNTAKEN: Final = re.compile(rb"\xef\xbf[\xbe\xbf]")
+"""U+FFFE and U+FFFF, which SQS takes in no message; all else that it does not take is escaped in JSON anyway."""
+
 Attribute = str | int | float | bool | tuple[str | int | float | bool, ...]
 
 
@@ -43,19 +47,29 @@ def event(result: StoredResult, own: Mapping[str, Attribute]) -> Event:
     """The event of a stored result; `own` are the attributes that its pipeline adds, as made from `result.data`.
 
     Ours (`type`, `pipeline`, `outcome`) come first and cannot be replaced. Where body and attributes come to over
-    240 KiB the answers are left out, and `answers_omitted` says so.
+    240 KiB the answers are left out, and `answers_omitted` says so; attributes that are too long even then go too.
     """
-    attributes: dict[str, Attribute] = {
+    ours: dict[str, Attribute] = {
         "type": _type(result),
         "pipeline": result.pipeline,
         "outcome": result.outcome.value,
     }
-    attributes |= {name: value for name, value in own.items() if name not in attributes}
+    attributes = ours | {name: value for name, value in own.items() if name not in ours}
     body = _body(result, result.data)
     if len(body) + _weight(attributes) > EVENT_AT_MOST:
         kept = {name: value for name, value in result.data.items() if name != "answers"}
         body = _body(result, kept | {"answers_omitted": True})
+        attributes = ours | _fitting(attributes, ours, EVENT_AT_MOST - len(body))
     return Event(id=_id(result), body=body, attributes=attributes, group=_group(result))
+
+
+def _fitting(attributes: Mapping[str, Attribute], ours: Mapping[str, Attribute], room: int) -> Mapping[str, Attribute]:
+    """Those without the longest, as many as there is room for: an event that no topic takes would never be told."""
+    kept = dict(attributes)
+    for name in sorted(kept.keys() - ours.keys(), key=lambda each: (_weight({each: kept[each]}), each), reverse=True):
+        if _weight(kept) > room:
+            del kept[name]
+    return kept
 
 
 def _body(result: StoredResult, data: Mapping[str, object]) -> bytes:
@@ -70,7 +84,11 @@ def _body(result: StoredResult, data: Mapping[str, object]) -> bytes:
         "dataschema": DATA_SCHEMA,
         "data": data,
     }
-    return orjson.dumps(envelope)
+    return _UNTAKEN.sub(_escaped, orjson.dumps(envelope))
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return rf"\u{ord(found[0].decode()):04x}".encode()
 
 
 def _id(result: StoredResult) -> str:

@@ -131,3 +131,29 @@ def test_the_attributes_count_towards_the_240_kib() -> None:
     filled = SUMMARY.model_copy(update={"content": "x" * (room - weight)})
     stored = stored_result(result_of(ENDED, {"summary": filled}), "r")
     assert body(event(stored, {"tag": "t"}))["data"]["answers_omitted"] is True
+
+
+def test_an_attribute_that_is_too_long_for_any_topic_is_left_out_and_the_others_are_told() -> None:
+    own: dict[str, Attribute] = {"a": "x" * 90_000, "long": "x" * 150_000, "b": "x" * 90_000, "mood": "good"}
+    stored = stored_result(result_of(ENDED, ANSWERS), "r")
+    made = event(stored, own)
+    assert list(made.attributes) == ["type", "pipeline", "outcome", "a", "b", "mood"]
+    assert body(made)["data"]["answers_omitted"] is True
+    assert len(made.body) + sum(len(str(value)) for value in made.attributes.values()) < EVENT_AT_MOST
+    assert event(stored, dict(reversed(own.items()))).attributes == made.attributes, "whatever the order"
+
+
+def test_attributes_give_way_after_the_answers_only() -> None:
+    own: dict[str, Attribute] = {"long": "x" * 200_000}
+    made = event(
+        stored_result(result_of(ENDED, {"summary": SUMMARY.model_copy(update={"content": "x" * 60_000})}), "r"), own
+    )
+    assert body(made)["data"]["answers_omitted"] is True
+    assert made.attributes["long"] == own["long"]
+
+
+@pytest.mark.parametrize("text", ["\ufffe", "\uffff", 'a\\\uffff"\ufffe\ufffd'])
+def test_what_queues_take_in_no_message_is_escaped(text: str) -> None:
+    made = event_of(ENDED, {"summary": SUMMARY.model_copy(update={"content": text})})
+    assert body(made)["data"]["answers"]["summary"]["content"] == text
+    assert not {"\ufffe", "\uffff"} & set(made.body.decode())

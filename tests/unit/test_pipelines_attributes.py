@@ -58,7 +58,7 @@ def test_values_take_the_form_that_subscribers_can_filter(value: object, told: o
     assert type(found.get("a")) is type(told)
 
 
-@pytest.mark.parametrize("name", ["mood", "Mood-2", "a.b", "_x", "a" * 256])
+@pytest.mark.parametrize("name", ["mood", "Mood-2", "Type", "a.b", "_x", "aws", "awsome.x", "a" * 256])
 def test_a_name_that_topics_accept(name: str) -> None:
     assert wrong_name(name) is None
 

@@ -28,6 +28,7 @@ def test_the_json_schema_takes_the_file_to_start_from_and_refuses_what_load_refu
         {**document, "modle": 1},
         {"defaults": {}},
         {"pipelines": [{"name": "a"}]},
+        {"pipelines": [{"name": "a", "match": [], "attributes": {f"a{n}": "source.key" for n in range(8)}}]},
         {"pipelines": [{"name": "a", "match": [], "prompts": [{"name": "a", "max_tokens": 0}]}]},
         {"pipelines": [{"name": "a", "match": [], "prompts": [{"name": "a", "fallbacks": [{"top_p": 1}]}]}]},
     ]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, StringConstraints, model_validator
 from pydantic_core import CoreSchema
 
+from service.domain.attributes import MOST
 from service.domain.pipeline import NAME
 
 OUTSIDE_REQUEST: Final = frozenset({"name", "prompt", "prompt_file", "messages", "required", "response_schema"})
@@ -100,7 +101,10 @@ class RawPipeline(Written):
     combine: bool | None = None
     transcript: Annotated[dict[str, JsonValue] | None, Field(description="sent to POST /v2/transcript")] = None
     prompts: list[RawPrompt] | None = None
-    attributes: Annotated[dict[str, str] | None, Field(description="event attributes; at most seven")] = None
+    attributes: Annotated[
+        dict[str, str] | None,
+        Field(description="event attributes; at most seven", json_schema_extra={"maxProperties": MOST}),
+    ] = None
     outputs: RawOutputs | None = None
 
 
