@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -224,7 +224,7 @@ async def _first_failure(tasks: "list[asyncio.Future[None]]") -> None:
         task.result()
 
 
-async def _stopped(tasks: "list[asyncio.Future[None]]") -> None:
+async def _stopped(tasks: "Sequence[asyncio.Future[None]]") -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,49 +17,20 @@ from service.domain.job import Status
 from service.domain.masking import told
 from service.domain.pipeline import Pipelines
 from service.domain.times import rfc3339
-from service.ports import Closed, Count, Lately
+from service.ports import Closed, Count
 from service.settings.groups import JobStore, PipelinesPlace
 from service.settings.load import Settings
+from service.stages.overview import Overview, overview
 
 ORDER = tuple(Status)
-RATE_OVER = 600.0
-"""Seconds over which the rate is taken that a backlog is measured by."""
-OURS = frozenset({Status.RECEIVED, Status.TRANSCRIBED, Status.DECIDED})
-"""Where a job waits for us, and not for the vendor."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overview:
-    """What the store says now (epoch seconds), and the digest of the pipelines file; None if that is not to be had."""
+class Picture(Overview):
+    """All that is shown: also the gates that are shut, and the pipelines file's digest; None if there is none."""
 
-    now: float
-    counts: Sequence[Count]
-    lately: Lately
     closed: Sequence[Closed]
     digest: str | None
-
-    def total(self, status: str) -> int:
-        return sum(each.rows for each in self.counts if each.status == status)
-
-    @property
-    def due(self) -> int:
-        return sum(each.due for each in self.counts)
-
-    @property
-    def parked(self) -> int:
-        return sum(each.parked for each in self.counts)
-
-    @property
-    def backlog(self) -> float | None:
-        """Seconds until what waits for us is done at the rate of the last ten minutes; None while there is no rate."""
-        waiting = sum(each.rows for each in self.counts if each.status in OURS)
-        if not waiting:
-            return 0.0
-        return waiting * RATE_OVER / self.lately.ended if self.lately.ended else None
-
-    @property
-    def oldest_due_at(self) -> float | None:
-        return min((each.oldest_due_at for each in self.counts if each.oldest_due_at is not None), default=None)
 
 
 def register(app: typer.Typer) -> None:
@@ -76,19 +47,18 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="The result as J
         return
     for line in lines(found):
         out(line)
-    if found.total(Status.FAILED):
+    if found.failed:
         note("which failed, and why: afterword jobs list --failed")
 
 
-async def _looked(settings: Settings) -> Overview:
+async def _looked(settings: Settings) -> Picture:
     async with context_for(settings, Pipelines(pipelines=())) as context:
-        jobs, gates = context.ports.jobs, context.ports.gates
-        now = time.time()
-        return Overview(
-            now=now,
-            counts=await jobs.counts(),
-            lately=await jobs.lately(now - RATE_OVER),
-            closed=await gates.closed(),
+        seen = await overview(context.ports.jobs, time.time())
+        return Picture(
+            now=seen.now,
+            counts=seen.counts,
+            lately=seen.lately,
+            closed=await context.ports.gates.closed(),
             digest=_digest(settings),
         )
 
@@ -101,7 +71,7 @@ def _digest(settings: Settings) -> str | None:
         return None
 
 
-def lines(found: Overview) -> Sequence[str]:
+def lines(found: Picture) -> Sequence[str]:
     """For people."""
     shown = sorted(found.counts, key=lambda each: (_place(each.status), each.lane))
     rows = [(each.status, each.lane, f"{each.rows:,}", _due(each), _parked(each)) for each in shown]
@@ -111,7 +81,7 @@ def lines(found: Overview) -> Sequence[str]:
         ("due now", count(found.due, "job") + (f", the oldest since {when(oldest, found.now)}" if oldest else "")),
         ("backlog", _backlog(found.backlog)),
         ("parked", count(found.parked, "job")),
-        ("failed", count(found.total(Status.FAILED), "job")),
+        ("failed", count(found.failed, "job")),
         (
             "last callback",
             when(found.lately.last_callback_at, found.now) if found.lately.last_callback_at else "none yet",
@@ -121,7 +91,7 @@ def lines(found: Overview) -> Sequence[str]:
     return [*table, "", *columns(facts), *(_gate(each, found.now) for each in found.closed)]
 
 
-def view(found: Overview) -> dict[str, object]:
+def view(found: Picture) -> dict[str, object]:
     """For machines."""
     return {
         "at": rfc3339(found.now),
@@ -134,7 +104,7 @@ def view(found: Overview) -> dict[str, object]:
         "backlog_seconds": found.backlog,
         "parked": found.parked,
         "last_callback_at": None if found.lately.last_callback_at is None else rfc3339(found.lately.last_callback_at),
-        "failed": found.total(Status.FAILED),
+        "failed": found.failed,
         "shut_gates": [
             {
                 "gate": each.gate,

@@ -5,6 +5,8 @@ from typing import Final
 SERVICE_STARTED: Final = "service.started"
 SERVICE_STOPPING: Final = "service.stopping"
 SERVICE_STOPPED: Final = "service.stopped"
+SERVICE_HEARTBEAT: Final = "service.heartbeat"
+"""One a minute, whatever happens; its fields are what alarms are made of."""
 SETTING_DOUBTED: Final = "setting.doubted"
 
 DROP_RECEIVED: Final = "drop.received"
@@ -44,6 +46,9 @@ ACCOUNT_RESUMED: Final = "account.resumed"
 
 STORE_FAILED: Final = "store.failed"
 STORE_RECOVERED: Final = "store.recovered"
+
+CLOCK_DRIFTED: Final = "clock.drifted"
+CLOCK_CORRECTED: Final = "clock.corrected"
 
 LIBRARY_WARNED: Final = "library.warned"
 THREAD_FAILED: Final = "thread.failed"

@@ -1,7 +1,7 @@
 """What Prometheus scrapes: one registry per application, names that begin with `afterword_`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.domain.tally import COUNTERS, GAUGES
-from service.ports import Count
+from service.stages.overview import Overview
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,28 +31,27 @@ _TOLD: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Standing(Collector):
-    """The table's counts as they were last read; nothing but `store_up` while it does not answer."""
+    """The table as it was last looked at; nothing but `store_up` while it does not answer."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self.counts: Sequence[Count] | None = None
+    def __init__(self) -> None:
+        self.seen: Overview | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        counts = self.counts
-        yield GaugeMetricFamily("afterword_store_up", "Whether the job store answers", value=counts is not None)
-        if counts is None:
+        seen = self.seen
+        yield GaugeMetricFamily("afterword_store_up", "Whether the job store answers", value=seen is not None)
+        if seen is None:
             return
         jobs = GaugeMetricFamily("afterword_jobs", "Jobs by status and lane", labels=("status", "lane"))
-        for count in counts:
+        for count in seen.counts:
             jobs.add_metric((count.status, count.lane), count.rows)
         yield jobs
-        parked = sum(count.parked for count in counts)
-        yield GaugeMetricFamily(
-            "afterword_parked_jobs", "Jobs that wait for the account's trouble to end", value=parked
-        )
-        oldest = min((count.oldest_due_at for count in counts if count.oldest_due_at is not None), default=self._now())
-        late = max(0.0, self._now() - oldest)
-        yield GaugeMetricFamily("afterword_oldest_due_seconds", "For how long the oldest due job is due", value=late)
+        told = "Jobs that wait for the account's trouble to end"
+        yield GaugeMetricFamily("afterword_parked_jobs", told, value=seen.parked)
+        told = "For how long the oldest due job is due"
+        yield GaugeMetricFamily("afterword_oldest_due_seconds", told, value=seen.oldest_due_seconds)
+        if seen.backlog is not None:
+            told = "Until what waits for us is done, at the rate of the last ten minutes; absent while there is no rate"
+            yield GaugeMetricFamily("afterword_backlog_seconds", told, value=seen.backlog)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +64,10 @@ class Metrics:
     standing: Standing
 
     @classmethod
-    def create(cls, now: Callable[[], float]) -> Self:
-        """All metrics at zero. `now`: epoch seconds."""
+    def create(cls) -> Self:
+        """All metrics at zero."""
         registry = CollectorRegistry(auto_describe=True)
-        standing = Standing(now)
+        standing = Standing()
         registry.register(standing)
         counters = {name: Counter(name, _TOLD[name], labels, registry=registry) for name, labels in COUNTERS.items()}
         gauges = {name: Gauge(name, _TOLD[name], registry=registry) for name in GAUGES}
@@ -81,50 +80,55 @@ class Metrics:
     def gauge(self, name: str, value: float) -> None:
         self.gauges[name].set(value)
 
+    def total(self, name: str) -> float:
+        """One of COUNTERS so far, over all its labels."""
+        samples = [sample for family in self.counters[name].collect() for sample in family.samples]
+        return sum(sample.value for sample in samples if sample.name == name)
+
     def page(self) -> bytes:
         """The exposition, of MEDIA_TYPE."""
         return generate_latest(self.registry)
 
 
 class Scrapes:
-    """Reads the counts for a scrape at most once per `lasts` seconds, and waits for them `within` seconds.
+    """Looks at the table for a scrape at most once per `lasts` seconds, and waits for it `within` seconds.
 
-    `clock` is monotonic. A read that hangs is not joined by a second one.
+    `clock` is monotonic. A look that hangs is not joined by a second one.
     """
 
     def __init__(
         self,
         metrics: Metrics,
-        counts: Callable[[], Awaitable[Sequence[Count]]],
+        look: Callable[[], Awaitable[Overview]],
         *,
         clock: Callable[[], float],
         lasts: float = 3.0,
         within: float = 3.0,
     ) -> None:
         self._metrics = metrics
-        self._counts = counts
+        self._look = look
         self._clock = clock
         self._lasts = lasts
         self._within = within
-        self._reading: asyncio.Task[Sequence[Count] | None] | None = None
+        self._reading: asyncio.Task[Overview | None] | None = None
         self._known_until = float("-inf")
 
     async def page(self) -> bytes:
-        """The exposition with counts that are at most `lasts` seconds old, or without any."""
+        """The exposition with figures that are at most `lasts` seconds old, or without any."""
         if self._clock() >= self._known_until:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
             done, _ = await asyncio.wait({self._reading}, timeout=self._within)
             if not done:
-                self._metrics.standing.counts = None
+                self._metrics.standing.seen = None
         return self._metrics.page()
 
-    async def _read(self) -> Sequence[Count] | None:
+    async def _read(self) -> Overview | None:
         try:
-            counts: Sequence[Count] | None = await self._counts()
+            seen: Overview | None = await self._look()
         except Exception:  # noqa: BLE001  # a store in trouble must not hide the counters
-            counts = None
-        self._metrics.standing.counts = counts
+            seen = None
+        self._metrics.standing.seen = seen
         self._known_until = self._clock() + self._lasts
         self._reading = None
-        return counts
+        return seen

@@ -53,7 +53,7 @@ def hearing(call_back: object) -> ASGIApp:
         secrets=[SECRET],
         public_url="https://hooks.example.com",
         ready=Readiness({}, clock=time.monotonic),
-        tally=Metrics.create(time.time),
+        tally=Metrics.create(),
         woken=lambda _: None,
         stopping=lambda: False,
     )

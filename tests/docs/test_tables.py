@@ -9,9 +9,11 @@ from service.domain import happened, tally
 from service.domain.errors import Code
 from service.domain.job import STEPS, Status
 from service.http.receiver_table import ANSWERS, Result
+from service.ops.heartbeat import figures
 from service.ops.metrics import Metrics
-from service.ports import Count
+from service.ports import Count, Lately
 from service.simulator.rules import EVENTS, HTTP, KINDS, MATCHES
+from service.stages.overview import Overview
 from tests.docs.pages import ROOT, code, read, section, table
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -60,11 +62,19 @@ def test_the_metrics_are_those_that_are_counted_and_scraped() -> None:
     rows = table(section(OPERATIONS, "## Metrics"), "metric")
     told = {code(row[0])[0]: set(code(row[1])) for row in rows}
     counted = {vars(tally)[name] for name in used("service/domain/tally.py", constants(tally))}
-    metrics = Metrics.create(lambda: 0.0)
-    metrics.standing.counts = [Count(status="s", lane="l", rows=1, due=1, parked=0, oldest_due_at=0.0)]
+    metrics = Metrics.create()
+    counts = [Count(status="s", lane="l", rows=1, due=1, parked=0, oldest_due_at=0.0)]
+    metrics.standing.seen = Overview(now=0.0, counts=counts, lately=Lately(ended=0, last_callback_at=None))
     standing = {family.name: set(family.samples[0].labels) for family in metrics.standing.collect()}
     labels = {name: set(tally.COUNTERS.get(name, ())) for name in counted}
     assert told == labels | standing
+
+
+def test_the_fields_of_a_heartbeat_are_all_told() -> None:
+    told = [code(row[0])[0] for row in table(section(OPERATIONS, "## Metrics"), "field")]
+    seen = Overview(now=0.0, counts=(), lately=Lately(ended=0, last_callback_at=None))
+    assert set(told) == {"lost", *figures(seen)}
+    assert figures(seen).keys() == figures(None).keys()
 
 
 def test_the_log_events_are_those_that_can_be_logged() -> None:

@@ -1,13 +1,17 @@
 """SIGTERM in the middle of the work: out within the grace time, nothing leased, and the next start goes on at once."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from service.domain.tokens import HEADER, token
+from service.ports import Take
 from tests.longrun.processes import Process, audit, calls, eventually, rows
-from tests.premises import SECRET, Premises
+from tests.premises import SECRET, Premises, until
 from tests.standin import clear_faults, set_faults
 
 JOBS = 50
@@ -64,3 +68,29 @@ def test_while_it_stops_a_callback_is_sent_away_to_come_again(tmp_path: Path, st
     with Process(premises):
         eventually(premises.events)
     audit(premises, 1)
+
+
+class Lingering:
+    """An intake that, asked to stop, ends only when something else has happened."""
+
+    def __init__(self, ends: Callable[[], Awaitable[bool]]) -> None:
+        self._ends = ends
+
+    async def watch(self, _take: Take) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await until(self._ends, within=10)
+
+
+@pytest.mark.anyio
+async def test_the_workers_do_not_wait_for_the_intake_to_end(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stopping() -> bool:
+        async with httpx2.AsyncClient() as client:
+            return (await client.get(f"http://127.0.0.1:{premises.port}/readyz")).status_code == 503
+
+    monkeypatch.setattr("service.serve.drops", lambda *_: Lingering(stopping))
+    async with asyncio.timeout(10), premises.serving():
+        assert not await stopping()

@@ -24,7 +24,8 @@ from service.domain.job import (
 from service.engine.row import Row, RowId
 from service.ops.app import ops
 from service.ops.metrics import Metrics, Scrapes
-from service.ports import Count
+from service.ports import Count, Lately
+from service.stages.overview import overview
 from tests.receiver.loopback import serving
 
 NOW = 1_700_000_000.0
@@ -73,6 +74,7 @@ class Shelf:
         self.trouble: Exception | None = None
         self.asked: dict[str, object] = {}
         self.counted = 0
+        self.ended = 0
         self.hang: asyncio.Event | None = None
 
     async def get(self, row_id: RowId) -> Row | None:
@@ -109,6 +111,10 @@ class Shelf:
             Count(status="published", lane="fresh", rows=9, due=0, parked=0, oldest_due_at=None),
         ]
 
+    async def lately(self, since: float) -> Lately:
+        self.asked = {"since": since}
+        return Lately(ended=self.ended, last_callback_at=None)
+
 
 class Acts:
     """Operations that remember, or raise."""
@@ -137,12 +143,12 @@ class Private:
     def __init__(self) -> None:
         self.shelf = Shelf(job("job_2", Status.FAILED), job("job_1"))
         self.acts = Acts()
-        self.metrics = Metrics.create(lambda: NOW)
+        self.metrics = Metrics.create()
         self.at = 0.0
         self.client: httpx2.AsyncClient
 
     def app(self, token: str | None = None) -> ASGIApp:
-        scrapes = Scrapes(self.metrics, self.shelf.counts, clock=lambda: self.at, within=0.05)
+        scrapes = Scrapes(self.metrics, lambda: overview(self.shelf, NOW), clock=lambda: self.at, within=0.05)
         return ops(jobs=self.shelf, operations=self.acts, scrapes=scrapes, token=token, now=lambda: NOW)
 
 

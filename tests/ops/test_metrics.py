@@ -58,6 +58,13 @@ async def test_the_table_is_counted_by_status_and_lane(private: Private) -> None
     assert now["afterword_store_up"] == 1
 
 
+async def test_the_backlog_is_what_waits_for_us_at_the_rate_of_ten_minutes(private: Private) -> None:
+    assert "afterword_backlog_seconds" not in await scraped(private)
+    private.shelf.ended, private.at = 5, 3.0
+    assert (await scraped(private))["afterword_backlog_seconds"] == 2 * 600 / 5
+    assert private.shelf.asked == {"since": NOW - 600}
+
+
 async def test_the_table_is_read_at_most_every_three_seconds(private: Private) -> None:
     await asyncio.gather(*(scraped(private) for _ in range(5)))
     assert private.shelf.counted == 1
@@ -84,7 +91,7 @@ async def test_a_store_that_hangs_is_not_waited_for_nor_asked_twice(private: Pri
 
 
 async def test_two_applications_count_apart() -> None:
-    one, other = Metrics.create(lambda: NOW), Metrics.create(lambda: NOW)
+    one, other = Metrics.create(), Metrics.create()
     one.count(CALLBACKS_LOST)
     assert b"afterword_callbacks_lost_total 1.0" in one.page()
     assert b"afterword_callbacks_lost_total 0.0" in other.page()
@@ -93,7 +100,7 @@ async def test_two_applications_count_apart() -> None:
 @pytest.mark.parametrize("name", ["afterword_unheard_of_total", CALLBACKS])
 def test_a_name_or_a_label_that_nobody_declared_is_a_bug(name: str) -> None:
     with pytest.raises((KeyError, ValueError)):
-        Metrics.create(lambda: NOW).count(name, colour="red")
+        Metrics.create().count(name, colour="red")
 
 
 def test_counting_nothing_is_a_tally_too() -> None:

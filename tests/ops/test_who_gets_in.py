@@ -12,6 +12,7 @@ from service.ops.guard import loopback
 from service.ops.jobs_api import JobsApi
 from service.ops.metrics import Scrapes
 from service.ops.openapi import OPENAPI
+from service.stages.overview import overview
 from tests.ops.conftest import NOW, Private
 from tests.receiver.loopback import Answer, request, sent, serving
 
@@ -124,7 +125,7 @@ def test_the_policy_lets_in_exactly_the_pages_own_script_and_style() -> None:
 
 
 async def test_openapi_tells_of_every_route_of_the_api_and_of_no_other(private: Private) -> None:
-    scrapes = Scrapes(private.metrics, private.shelf.counts, clock=lambda: 0.0)
+    scrapes = Scrapes(private.metrics, lambda: overview(private.shelf, NOW), clock=lambda: 0.0)
     api = JobsApi(private.shelf, private.acts, lambda: NOW)
     routes: list[Route] = [route for route in _routes(api, scrapes, "") if route.path.startswith("/api/jobs")]
     served = {(route.path.replace(":path", ""), method) for route in routes for method in (route.methods or ())}
