@@ -169,6 +169,7 @@ class Aws:
 def told(service: str, act: Callable[[], T]) -> T:
     """What `act` gives. Raises AwsError for whatever botocore raises, and nothing of botocore's."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415  # see above
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     try:
         return act()
@@ -178,8 +179,8 @@ def told(service: str, act: Callable[[], T]) -> T:
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
         code, message = str(said.get("Code", "Unknown")), str(said.get("Message", ""))
         raise AwsError(service, code, _line(message), status=status or 0, answer=answer) from None
-    except (HTTPClientError, BotoCoreError) as error:
-        # Their words may hold a whole URL, presigned or not: what kind it is says enough.
+    except (HTTPClientError, BotoCoreError, HTTPError) as error:
+        # The last are those that a body breaks off with and botocore lets through. Their words may hold a whole URL, presigned or not: what kind it is says enough.
         raise AwsError(service, type(error).__name__, "", status=None) from None
 
 
