@@ -180,7 +180,8 @@ def told(service: str, act: Callable[[], T]) -> T:
         code, message = str(said.get("Code", "Unknown")), str(said.get("Message", ""))
         raise AwsError(service, code, _line(message), status=status or 0, answer=answer) from None
     except (HTTPClientError, BotoCoreError, HTTPError) as error:
-        # The last are those that a body breaks off with and botocore lets through. Their words may hold a whole URL, presigned or not: what kind it is says enough.
+        # Their words may hold a whole URL, presigned or not: what kind it is says enough. The last kind are those that
+        # a body breaks off with and that botocore lets through.
         raise AwsError(service, type(error).__name__, "", status=None) from None
 
 
