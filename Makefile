@@ -48,8 +48,8 @@ coverage: $(VENV)/.dev  ## branch coverage of service/ by the whole suite, subpr
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-chaos: $(VENV)/.dev  ## 200 recordings, faults everywhere, ten SIGKILLs; the ledger must balance (ARGS="--recordings 50")
-	@$(BIN)/python -m tests.chaos $(ARGS)
+chaos: $(VENV)/.dev  ## 200 recordings, faults everywhere, ten SIGKILLs; the ledger must balance (ENGINE=aws: three replicas)
+	@$(BIN)/python -m tests.chaos $(if $(filter aws,$(ENGINE)),--engine aws --replicas $(or $(REPLICAS),3)) $(ARGS)
 
 # The development tools first: what ships is what they were tested with, and the emulator pins its botocore.
 lock:  ## write the lock files anew from pyproject.toml (needs uv)

@@ -1,12 +1,16 @@
 """Everything at once: recordings by the hundred, faults everywhere, SIGKILL after SIGKILL; then the books must balance.
 
     python -m tests.chaos --recordings 200 --kills 10
+    python -m tests.chaos --engine aws --replicas 3
 
-A vendor that duplicates, delays, reorders and loses callbacks and fails one answer in twenty; a service that is killed
-again and again. It prints the ledger and what it was held to, and exits 1 if anything was lost or paid twice.
+With `--engine aws` the engines are S3, SQS, DynamoDB and SNS in an emulator, behind a proxy that throttles, delays,
+resets and loses acknowledgements. A vendor that duplicates, delays, reorders and loses callbacks and fails one answer
+in twenty; a service that is killed again and again. It prints the ledger and what it was held to, and exits 1 if
+anything was lost or paid twice.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -15,12 +19,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from tests.balancer import balancing
+from tests.cloud import Cloud
+from tests.emulator import emulating, failing
+from tests.ports import free_port
 from tests.premises import Premises
 from tests.standin import QUICK, clear_faults, faults, ledger, running, set_faults, totals
 
@@ -33,6 +40,8 @@ ANSWER_SECONDS = 0.05
 class Plan:
     """How much of everything. `failing` is the share of the vendor's answers that fail, `lost` that of callbacks."""
 
+    engine: str = "embedded"
+    replicas: int = 1
     recordings: int = 200
     kills: int = 10
     seed: int = 1
@@ -55,11 +64,13 @@ class Outcome:
 def main() -> int:
     """Run it as a command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", choices=("embedded", "aws"), default=Plan.engine)
+    parser.add_argument("--replicas", type=int, default=Plan.replicas, help="killed in turn")
     parser.add_argument("--recordings", type=int, default=Plan.recordings)
     parser.add_argument("--kills", type=int, default=Plan.kills)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     asked = parser.parse_args()
-    plan = Plan(recordings=asked.recordings, kills=asked.kills, seed=asked.seed)
+    plan = Plan(**vars(asked))
     with tempfile.TemporaryDirectory() as folder:
         outcome = rampage(plan, Path(folder), tell=lambda line: print(line, flush=True))
     print(json.dumps(outcome.totals, indent=2))
@@ -71,37 +82,91 @@ def main() -> int:
     return 1 if outcome.broken else 0
 
 
-def rampage(plan: Plan, folder: Path, tell: Any = lambda _: None) -> Outcome:
+def rampage(plan: Plan, folder: Path, tell: Callable[[str], object] = lambda _: None) -> Outcome:
     """Drop, kill, restart, wait for the last event, and audit."""
     dice = random.Random(plan.seed)
     vendor = replace(QUICK, gateway_limit=1_000_000, answer_seconds=ANSWER_SECONDS, seed=plan.seed)
-    with running(vendor) as url:
-        premises = Premises(folder, url, AFTERWORD_RECONCILE_AFTER="4", AFTERWORD_ADOPT_WITHIN="5", AFTERWORD_LEASE="4")
+    with running(vendor) as url, _premises(plan, folder, url) as premises, contextlib.ExitStack() as serving:
         set_faults(url, *_misfortunes(plan), seed=plan.seed)
+        ports = [free_port() for _ in range(plan.replicas)]
+        serving.enter_context(balancing(premises.port, ports))
+        replicas = [serving.enter_context(Replica(premises, port)) for port in ports]
         in_flight = 0
         dropped = 0
         for kill in range(plan.kills + 1):
-            with served(premises) as process:
-                share = plan.recordings * (kill + 1) // (plan.kills + 1)
-                for number in range(dropped, share):
-                    premises.drop(
-                        f"{number % 7}/call-{number}.wav", f"Caller {number} speaks.", f"Agent {number} helps."
-                    )
-                dropped = share
-                if kill == plan.kills:
-                    _wait(premises, plan, process)
-                    break
-                time.sleep(dice.uniform(0.5, 2.5))
-                before = in_flight + _answers_lost(url)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
+            share = plan.recordings * (kill + 1) // (plan.kills + 1)
+            for number in range(dropped, share):
+                premises.drop(f"{number % 7}/call-{number}.wav", f"Caller {number} speaks.", f"Agent {number} helps.")
+            dropped = share
+            if kill == plan.kills:
+                break
+            time.sleep(dice.uniform(0.5, 2.5))
+            replica = replicas[kill % plan.replicas]
+            replica.kill()
             time.sleep(4 * ANSWER_SECONDS)
-            in_flight += max(0, totals(url)["asks_billed"] - len(premises.files("answers/*.json")) - before)
+            # What was billed and is stored nowhere was lost by this kill or one before, or is on its way elsewhere.
+            unstored = totals(url)["asks_billed"] - len(premises.keys("/answers/")) - _answers_lost(url)
+            in_flight = max(in_flight, unstored)
+            replica.start()
             told = len(premises.events())
             tell(f"kill {kill + 1}: {told} of {dropped} told, {in_flight} answers were in flight so far")
+        _wait(premises, plan, replicas)
         lost = _answers_lost(url)
         clear_faults(url)
         return _audit(plan, premises, in_flight, lost)
+
+
+@contextlib.contextmanager
+def _premises(plan: Plan, folder: Path, url: str) -> Iterator[Premises]:
+    """On the engines that the plan asks for; before AWS's stands a proxy that fails as AWS does."""
+    patient = {"AFTERWORD_RECONCILE_AFTER": "4", "AFTERWORD_ADOPT_WITHIN": "5", "AFTERWORD_LEASE": "4"}
+    if plan.engine == "embedded":
+        yield Premises(folder, url, **patient)
+        return
+    with emulating(folder / "emulator.log") as emulator, failing(emulator.url, folder / "proxy.log") as proxy:
+        premises = Cloud(folder, url, emulator, **patient, **emulator.environment)
+        # The vendor fetches what a signed URL names: the signature is for that very host.
+        premises.environment |= {"AWS_ENDPOINT_URL": proxy.url}
+        proxy.rules(*_aws_misfortunes(plan))
+        yield premises
+
+
+class Replica:
+    """One process of the service, to be killed and started again."""
+
+    def __init__(self, premises: Premises, port: int) -> None:
+        ours = {key: value for key, value in os.environ.items() if not key.startswith(("AFTERWORD_", "ASSEMBLYAI_"))}
+        own = {"AFTERWORD_PORT": str(port), "AFTERWORD_OPS_PORT": str(free_port()), "AFTERWORD_LOG_FORMAT": "json"}
+        self._environment = ours | premises.environment | own
+        self._folder = premises.folder
+        self._log = premises.folder / f"service-{port}.log"
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve"],
+                env=self._environment,
+                cwd=self._folder,
+                stderr=log,
+                stdout=log,
+            )
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
 
 
 def _misfortunes(plan: Plan) -> list[dict[str, Any]]:
@@ -126,43 +191,34 @@ def _misfortunes(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def _aws_misfortunes(plan: Plan) -> list[dict[str, Any]]:
+    """The rules of the proxy: calls refused, delayed, cut off before, and cut off after they were carried out."""
+    part = plan.failing / 4
+    lost = {"response": {"abort_frac": 0.3}}
+    return [
+        {"service": "dynamodb", "probability": part, "error": {"code": "ProvisionedThroughputExceededException"}},
+        {"service": "dynamodb", "probability": part, **lost},
+        {"service": "s3", "operation": "PutObject", "probability": part, **lost},
+        {"service": "s3", "probability": part, "error": {"code": "SlowDown", "status": 503}},
+        {"service": "sns", "probability": part, "error": {"code": "ThrottledException"}},
+        {"service": "sns", "probability": part, **lost},
+        {"service": "sqs", "probability": part, **lost},
+        {"service": "*", "probability": part, "reset": True},
+        {"service": "*", "probability": part, "latency": {"min": 50, "max": 500}},
+    ]
+
+
 def _answers_lost(url: str) -> int:
     """Answers of the Gateway that were billed and cut off by the dial: nobody could know of them."""
     return sum(rule["applied"] for rule in faults(url) if rule["on"] == "ask" and rule["do"] == "lose_answer")
 
 
-@contextmanager
-def served(premises: Premises) -> Iterator["subprocess.Popen[bytes]"]:
-    """The service as a process of its own; ended when the block ends."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AFTERWORD_", "ASSEMBLYAI_"))
-    }
-    with (premises.folder / "service.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"],
-            env=environment | premises.environment | {"AFTERWORD_LOG_FORMAT": "json"},
-            cwd=premises.folder,
-            stderr=log,
-            stdout=log,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(30)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-
-
-def _wait(premises: Premises, plan: Plan, process: "subprocess.Popen[bytes]") -> None:
+def _wait(premises: Premises, plan: Plan, replicas: Sequence[Replica]) -> None:
     ends = time.monotonic() + plan.within
     while (
         len({event["id"] for event in premises.events()}) < plan.recordings
         and time.monotonic() < ends
-        and process.poll() is None
+        and all(replica.process.poll() is None for replica in replicas)
     ):
         time.sleep(0.2)
 
@@ -176,7 +232,7 @@ def _audit(plan: Plan, premises: Premises, in_flight: int, lost: int) -> Outcome
         broken.append(f"{len(ids)} event ids for {plan.recordings} recordings")
     if incomplete := [event["subject"] for event in events if event["data"]["outcome"] != "complete"]:
         broken.append(f"{len(incomplete)} recordings did not complete, such as {incomplete[0]}")
-    whole = [json.loads(path.read_bytes()) for path in premises.files("result.json")]
+    whole = [json.loads(premises.stored(key)) for key in premises.keys("/result.json")]
     if len(whole) != plan.recordings or any(len(result["answers"]) != PROMPTS for result in whole):
         broken.append(f"{len(whole)} results, or some without all {PROMPTS} answers")
     if twice := found["totals"]["paid_twice"]["transcripts"]:

@@ -112,14 +112,12 @@ class Cloud(Premises):
         """Every body that was delivered, in order."""
         return self._deliveries
 
-    def stored(self, ending: str) -> Mapping[str, bytes]:
-        """The results whose keys end so."""
-        made = self.emulator.client("s3")
-        pages = made.get_paginator("list_objects_v2").paginate(Bucket=self.results)
-        keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
-        return {
-            key: made.get_object(Bucket=self.results, Key=key)["Body"].read() for key in keys if key.endswith(ending)
-        }
+    def keys(self, part: str) -> list[str]:
+        pages = self.emulator.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.results)
+        return sorted(each["Key"] for page in pages for each in page.get("Contents", ()) if part in each["Key"])
+
+    def stored(self, key: str) -> bytes:
+        return bytes(self.emulator.client("s3").get_object(Bucket=self.results, Key=key)["Body"].read())
 
 
 def _queue_arn(url: str) -> str:

@@ -120,6 +120,16 @@ class Premises:
         await eventually(lambda: len(self.events()) >= count)
         return self.events()
 
+    def keys(self, part: str) -> list[str]:
+        """The results whose key contains this."""
+        root = self.folder / "results"
+        keys = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+        return sorted(key for key in keys if part in key)
+
+    def stored(self, key: str) -> bytes:
+        """The bytes of a result."""
+        return (self.folder / "results" / key).read_bytes()
+
     def files(self, pattern: str) -> list[Path]:
         return sorted((self.folder / "results").rglob(pattern))
 
