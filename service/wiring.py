@@ -13,6 +13,7 @@ from service.adapters.assemblyai.gateway import Gateway
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.adapters.aws import Aws
 from service.adapters.budget.process import ProcessBudget
+from service.adapters.drops import objects
 from service.adapters.drops.describe import describe
 from service.adapters.drops.folder import Folder as FolderDrops
 from service.adapters.events.jsonl import JsonlEvents
@@ -21,6 +22,7 @@ from service.adapters.jobs.sqlite import SqliteStore, open_store
 from service.adapters.recordings.files import Files
 from service.adapters.results.folder import FolderResults
 from service.domain.job import STEPS, JobId, Recording
+from service.domain.objects import ObjectPlace
 from service.domain.pipeline import Pipelines
 from service.domain.places import FOLDER
 from service.domain.retry import Retry
@@ -145,6 +147,15 @@ def drops(settings: Settings, store: Store, drop: Drop, aws: Aws, tally: Tally) 
 async def described(path: Path, key: str, metadata: Mapping[str, str]) -> Recording:
     """The file at `path` as the recording `key`; it is read whole. Raises RecordingMissing, RecordingReplaced."""
     return await describe(path, key, time.time, metadata)
+
+
+async def described_object(aws: Aws, place: ObjectPlace, metadata: Mapping[str, str]) -> Recording:
+    """The object as the recording that its notification would announce, `metadata` added to its own.
+
+    Raises RecordingMissing, Unavailable.
+    """
+    found = await objects.described(aws, place, time.time)
+    return found.model_copy(update={"metadata": {**found.metadata, **metadata}})
 
 
 def terms(settings: Settings) -> Terms:
