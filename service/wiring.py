@@ -19,17 +19,20 @@ from service.adapters.drops.folder import Folder as FolderDrops
 from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.events.sns import SnsEvents
 from service.adapters.jobs.sqlite import SqliteStore, open_store
+from service.adapters.recordings.by_kind import ByKind
 from service.adapters.recordings.files import Files
+from service.adapters.recordings.objects import Objects
+from service.adapters.results.bucket import BucketResults, limits
 from service.adapters.results.folder import FolderResults
 from service.domain.job import STEPS, JobId, Recording
 from service.domain.objects import ObjectPlace
 from service.domain.pipeline import Pipelines
-from service.domain.places import FOLDER
+from service.domain.places import FOLDER, Limits
 from service.domain.retry import Retry
 from service.domain.tally import Tally
-from service.ports import Drops, Events, Ports
+from service.ports import Drops, Events, Ports, Results
 from service.settings.load import Settings
-from service.settings.values import Folder, JsonLines, Sqlite, Topic
+from service.settings.values import Bucket, Folder, JsonLines, Sqlite, Topic
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
@@ -72,7 +75,6 @@ async def wired(
     settings: Settings, pipelines: Pipelines, store: Store, aws: Aws, tally: Tally
 ) -> AsyncIterator[Context]:
     """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
-    assert isinstance(settings.results.place, Folder)
     async with open_client() as client:
         vendor = settings.vendor
         budget = ProcessBudget(share=vendor.llm_share, unheard=UNHEARD, monotonic=time.monotonic)
@@ -84,8 +86,8 @@ async def wired(
             transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key, clock=time.time),
             language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
             budget=budget,
-            recordings=Files(time.time),
-            results=FolderResults(settings.results.place.path),
+            recordings=ByKind(Files(time.time), Objects(aws, lifetime=settings.work.url_lifetime)),
+            results=_results(settings, aws),
             events=_events(settings, aws),
         )
         yield Context(
@@ -100,6 +102,26 @@ async def wired(
             random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret
             documents=Semaphore(DOCUMENTS),
         )
+
+
+def _results(settings: Settings, aws: Aws) -> Results:
+    match settings.results.place:
+        case Folder(path=path):
+            return FolderResults(path)
+        case Bucket(name=name, prefix=prefix):
+            return BucketResults(aws, name, prefix)
+        case other:
+            assert_never(other)
+
+
+def _limits(settings: Settings) -> Limits:
+    match settings.results.place:
+        case Folder():
+            return FOLDER
+        case Bucket(prefix=prefix):
+            return limits(prefix)
+        case other:
+            assert_never(other)
 
 
 def _events(settings: Settings, aws: Aws) -> Events:
@@ -168,5 +190,5 @@ def terms(settings: Settings) -> Terms:
         reconcile_after=settings.work.reconcile_after,
         adopt_within=settings.work.adopt_within,
         retry=Retry(patience=settings.work.give_up_after),
-        limits=FOLDER,
+        limits=_limits(settings),
     )
