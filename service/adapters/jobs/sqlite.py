@@ -15,6 +15,7 @@ from service.adapters.jobs.sqlite_connection import Opened, Reader, patiently, s
 from service.adapters.jobs.sqlite_listing import SqliteJobs
 from service.adapters.jobs.sqlite_schema import create
 from service.adapters.jobs.sqlite_table import SqliteTable
+from service.adapters.jobs.sqlite_unmatched import SqliteUnmatched
 from service.adapters.jobs.sqlite_writer import Writer
 from service.engine.rules import Steps
 
@@ -27,9 +28,11 @@ class SqliteStore:
     jobs: SqliteJobs
     pins: SqlitePins
     gates: SqliteGates
+    unmatched: SqliteUnmatched
 
     async def prune(self, older_than: float) -> int:
         """Forget what ended and was last written before `older_than`; how many, 0 when none is left."""
+        await self.unmatched.prune()
         return await self.table.prune(older_than)
 
 
@@ -51,6 +54,7 @@ async def open_store(
             jobs=SqliteJobs(reader, clock),
             pins=SqlitePins(writer, reader, clock),
             gates=SqliteGates(writer, reader, clock),
+            unmatched=SqliteUnmatched(writer, reader, clock),
         )
     finally:
         with anyio.CancelScope(shield=True):

@@ -5,12 +5,9 @@ from typing import Final
 
 from service.domain.errors import Problem, Refused
 
-VERSION: Final = 1
-"""Kept in `PRAGMA user_version`."""
-
 # `ready_at` is when a row may be claimed, by due time and lease both. The indexes are for, in their order: claims,
 # counts, pages, pruning, gates.
-TABLES: Final = """
+FIRST: Final = """
 CREATE TABLE job (
     id TEXT PRIMARY KEY,
     status TEXT NOT NULL,
@@ -60,16 +57,31 @@ CREATE TABLE gate (
 ) WITHOUT ROWID;
 """
 
+UNMATCHED: Final = """
+CREATE TABLE unmatched (uri TEXT PRIMARY KEY, document BLOB NOT NULL, kept_at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX unmatched_age ON unmatched (kept_at);
+"""
+
+STEPS: Final = (FIRST, UNMATCHED)
+"""From each version of the file to the next. A step only adds, so that who has the older file open can go on."""
+
+VERSION: Final = len(STEPS)
+"""Kept in `PRAGMA user_version`."""
+
 
 def create(connection: sqlite3.Connection, path: str) -> None:
-    """Make the tables in an empty file; the caller holds the write lock. Raises Refused for a newer file."""
+    """Bring the file, an empty one included, to our version; the caller holds the write lock, and commits.
+
+    Raises Refused for a newer file.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
         what = f"the job store {path} was written by a newer Afterword (its version {version}, ours {VERSION})"
         raise Refused([Problem(place="AFTERWORD_JOBS", what=what, cure="upgrade this one, or name another file")])
-    if version == 0:
-        for statement in TABLES.split(";"):
+    for step in STEPS[version:]:
+        for statement in step.split(";"):
             connection.execute(statement)
+    if version < VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -1,0 +1,53 @@
+"""What no pipeline took, kept in the file for a week."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from service.adapters.jobs.sqlite_connection import Reader
+from service.adapters.jobs.sqlite_writer import Writer
+
+KEPT: Final = 7 * 86_400.0
+"""Seconds that an unmatched recording is remembered."""
+
+
+class SqliteUnmatched:
+    """Unmatched."""
+
+    def __init__(self, writer: Writer, reader: Reader, clock: Callable[[], float]) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+
+    async def keep(self, uri: str, document: bytes) -> bool:
+        def act(connection: sqlite3.Connection) -> bool:
+            now = self._clock()
+            connection.execute("DELETE FROM unmatched WHERE kept_at < ?", (now - KEPT,))
+            known = connection.execute("SELECT 1 FROM unmatched WHERE uri = ?", (uri,)).fetchone()
+            connection.execute("INSERT OR REPLACE INTO unmatched VALUES (?, ?, ?)", (uri, document, now))
+            return known is None
+
+        return await self._writer.write(act)
+
+    async def kept(self) -> Sequence[bytes]:
+        def query(connection: sqlite3.Connection) -> Sequence[bytes]:
+            found = connection.execute(
+                "SELECT document FROM unmatched WHERE kept_at >= ? ORDER BY kept_at, uri", (self._clock() - KEPT,)
+            )
+            return [bytes(record["document"]) for record in found]
+
+        return await self._reader.read(query)
+
+    async def forget(self, uri: str) -> None:
+        def act(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM unmatched WHERE uri = ?", (uri,))
+
+        await self._writer.write(act)
+
+    async def prune(self) -> None:
+        """Let go of what is older than a week. Raises StoreTrouble."""
+
+        def act(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM unmatched WHERE kept_at < ?", (self._clock() - KEPT,))
+
+        await self._writer.write(act)
