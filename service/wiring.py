@@ -187,6 +187,7 @@ def terms(settings: Settings) -> Terms:
         name=settings.deployment.name,
         public_url=settings.callbacks.public_url,
         secret=secrets[0].get_secret_value() if secrets else None,
+        audio=settings.work.audio,
         reconcile_after=settings.work.reconcile_after,
         adopt_within=settings.work.adopt_within,
         retry=Retry(patience=settings.work.give_up_after),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.domain.errors import Code, Permanent, TranscriptMissing
-from service.domain.job import Intent, Job, JobId, TranscriptId
+from service.domain.job import Intent, Job, JobId, Kind, TranscriptId
 from service.domain.transcript import Reading, State
 from service.stages.context import Context
 from service.stages.vendor import polled, read, recent
@@ -29,7 +29,7 @@ def is_ours(reading: Reading, job: Job) -> bool:
     """Whether a transcript is proven to come from this job's submission.
 
     Its webhook names the job; with an intent on record, it is the very URL that was sent. Without a webhook an audio
-    URL that only this job has (an upload) is the proof.
+    URL that only this job has (an upload, a presigned URL) is the proof.
     """
     if reading.deleted or reading.id in job.spent or reading.id in job.doubles:
         return False
@@ -42,6 +42,12 @@ def is_ours(reading: Reading, job: Job) -> bool:
 
 
 def has_own_audio_url(job: Job, intent: Intent) -> bool:
+    """Whether no other job can have sent this audio URL; a presigned one names the job that it was made for."""
+    return job.recording.kind is Kind.OBJECT or is_upload(job, intent)
+
+
+def is_upload(job: Job, intent: Intent) -> bool:
+    """Whether the vendor was given bytes that we read ourselves, and compared with what was announced."""
     return job.uploaded is not None and job.uploaded.url == intent.audio_url
 
 

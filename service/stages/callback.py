@@ -6,13 +6,14 @@ from typing import Final, assert_never
 import structlog
 
 from service.domain import happened
-from service.domain.errors import Code, Permanent, TranscriptMissing
+from service.domain.errors import Code, Permanent, RecordingMissing, TranscriptMissing
 from service.domain.job import Job, Kind, Status, TranscriptFacts
 from service.domain.results import CAPTIONS, JSON, TEXT, transcript_json, transcript_txt
 from service.domain.transcript import Document, Reading, State
 from service.domain.vendor_errors import Remedy, after_error
 from service.engine.hold import Hold
 from service.engine.row import Save
+from service.stages import adopt
 from service.stages.context import Context
 from service.stages.decisions import entered, save
 from service.stages.lost import count_if_lost
@@ -54,8 +55,28 @@ async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, heard:
         return _ended_in_error(job, reading, heard, context)
     if reading.deleted or reading.document is None:
         raise TranscriptMissing("the transcript was deleted at the vendor")
+    await _announced(job, context)
     await _keep(job, reading.document, context)
     return _transcribed(job, reading.document, context)
+
+
+async def _announced(job: Job, context: Context) -> None:
+    """Returns if it was the announced recording that the vendor read.
+
+    An upload was compared as it was read, and a version id was a part of the URL. Anything else in S3 may have been
+    overwritten before the vendor came for it, and is still what was announced, or nothing says whose words these are.
+    Raises RecordingMissing, RecordingReplaced, Unavailable.
+    """
+    recording, intent = job.recording, job.intent
+    if recording.kind is not Kind.OBJECT or recording.version is not None:
+        return
+    if intent is not None and adopt.is_upload(job, intent):
+        return
+    try:
+        await context.ports.recordings.unchanged(recording)
+    except RecordingMissing as missing:
+        words = f"there is a transcript, but nothing proves any more that it is of this recording: {missing.message}"
+        raise RecordingMissing(words) from missing
 
 
 def _not_yet(job: Job, heard: int, context: Context, *, called: bool) -> Save:
@@ -81,7 +102,7 @@ def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) ->
         case Remedy.RESUBMIT:
             resubmit = job.recording.kind is not Kind.TRANSCRIPT
         case Remedy.FRESH_URL:
-            resubmit = job.recording.kind is Kind.FILE
+            resubmit = job.recording.kind in {Kind.FILE, Kind.OBJECT}
         case Remedy.NO_SPEECH:
             raise Permanent(Code.NO_SPEECH, words)
         case Remedy.FINAL:
@@ -103,7 +124,15 @@ def anew(job: Job) -> Job:
     """The job as before its submission, its failed transcript never to be taken for a new one."""
     spent = (*job.spent, job.transcript.id) if job.transcript and job.transcript.ours else job.spent
     return job.model_copy(
-        update={"spent": spent, "transcript": None, "intent": None, "uploaded": None, "submitted_at": None, "looks": 0}
+        update={
+            "spent": spent,
+            "transcript": None,
+            "forgotten": False,
+            "intent": None,
+            "uploaded": None,
+            "submitted_at": None,
+            "looks": 0,
+        }
     )
 
 

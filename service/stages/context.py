@@ -4,6 +4,7 @@ from asyncio import Semaphore
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 from service.domain.job import Job, NotUnderstood
 from service.domain.pipeline import Pipeline, Pipelines, from_json
@@ -20,12 +21,14 @@ from service.stages.polls import Polls
 class Terms:
     """The settings that stages obey. Durations in seconds.
 
-    `public_url` None: the vendor is not asked to call back. `secret` signs the token that it calls back with.
+    `public_url` None: the vendor is not asked to call back. `secret` signs the token that it calls back with. `audio`:
+    how the vendor gets objects in S3, by a presigned URL or from us.
     """
 
     name: str
     public_url: str | None
     secret: str | None
+    audio: Literal["presign", "upload"]
     reconcile_after: float
     adopt_within: float
     retry: Retry

@@ -17,6 +17,9 @@ TRANSCRIPT_AT_FAULT = frozenset(
         Code.NO_SPEECH,
         Code.SUBMISSION_IN_DOUBT,
         Code.TRANSCRIPT_MISSING,
+        # Where these came after the transcript, it may be of what lay there meanwhile, whatever lies there now.
+        Code.RECORDING_MISSING,
+        Code.RECORDING_REPLACED,
     }
 )
 """Ends after which there is no transcript to go on with: the next run submits again.

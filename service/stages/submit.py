@@ -115,10 +115,10 @@ async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
     pipeline = await _pipeline(job, context)
     await _room_at_vendor(hold, context)
     before = job.uploaded
-    job = await _brought(hold, job, context)
+    job, audio_url = await _brought(hold, job, context)
     try:
         async with transcription(context, "submit", Gate.BALANCE):
-            job = await _intended(hold, job, pipeline, context)
+            job = await _intended(hold, job, pipeline, audio_url, context)
             transcript_id = await _posted(hold, job, pipeline, context)
     except OutcomeUnknown as unknown:
         structlog.get_logger().warning(happened.JOB_WAITING, reason="submitted, answer not seen", error=unknown.message)
@@ -167,23 +167,30 @@ async def _room_at_vendor(hold: Hold, context: Context) -> None:
         raise Throttled("as much backfill as allowed is at the vendor", retry_after=pause)
 
 
-async def _brought(hold: Hold, job: Job, context: Context) -> Job:
-    """The job with an audio URL that the vendor can read; a file is uploaded, once, as it was announced."""
-    fresh = job.uploaded is not None and context.now() - job.uploaded.at < UPLOAD_KEPT
-    if job.recording.kind is not Kind.FILE or fresh:
-        return job
+async def _brought(hold: Hold, job: Job, context: Context) -> tuple[Job, str]:
+    """The job, and an audio URL that the vendor can read.
+
+    A file is uploaded, once, as it was announced; an object as well where that is asked for, else it is lent by a URL
+    that is made afresh for each submission.
+    """
+    kind = job.recording.kind
+    if kind is Kind.OBJECT and context.terms.audio == "presign":
+        return job, await context.ports.recordings.url(job.recording, job.id)
+    if kind not in {Kind.FILE, Kind.OBJECT}:
+        return job, job.recording.location
+    if job.uploaded is not None and context.now() - job.uploaded.at < UPLOAD_KEPT:
+        return job, job.uploaded.url
     async with transcription(context, "upload"), context.ports.recordings.open(job.recording) as sound:
         url = await context.ports.transcriber.upload(sound.chunks(), sound.size)
     job = job.model_copy(update={"uploaded": Uploaded(at=context.now(), url=url)})
     await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))
-    return job
+    return job, url
 
 
-async def _intended(hold: Hold, job: Job, pipeline: Pipeline, context: Context) -> Job:
+async def _intended(hold: Hold, job: Job, pipeline: Pipeline, audio_url: str, context: Context) -> Job:
     """The job with the submission on record that is about to be made."""
     document_digest = digest(pipeline)
     await context.ports.pins.pin(document_digest, to_json(pipeline))
-    audio_url = job.uploaded.url if job.uploaded else job.recording.location
     public_url = context.terms.public_url
     webhook_url = address(public_url, job.id) if public_url else None
     intent = Intent(at=context.now(), audio_url=audio_url, webhook_url=webhook_url)
@@ -216,5 +223,9 @@ def _submitted(job: Job, transcript_id: TranscriptId, context: Context, note: st
     now = context.now()
     job = entered(job, Status.SUBMITTED, now, note)
     facts = TranscriptFacts(id=transcript_id, ours=True)
-    since = job.intent.at if job.intent else now
-    return job.model_copy(update={"transcript": facts, "submitted_at": since, "trouble": None, "looks": 0})
+    intent, since = job.intent, job.intent.at if job.intent else now
+    if intent is not None and job.recording.kind is Kind.OBJECT and not adopt.is_upload(job, intent):
+        # It opens the recording to whoever reads it, and there is nothing left to be found by it.
+        intent = intent.model_copy(update={"audio_url": intent.audio_url.partition("?")[0]})
+    update = {"transcript": facts, "intent": intent, "submitted_at": since, "trouble": None, "looks": 0}
+    return job.model_copy(update=update)
