@@ -19,6 +19,7 @@ from service.adapters.drops.folder import Folder as FolderDrops
 from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.events.sns import SnsEvents
 from service.adapters.jobs.sqlite import SqliteStore, open_store
+from service.adapters.pipelines import InBucket
 from service.adapters.recordings.by_kind import ByKind
 from service.adapters.recordings.files import Files
 from service.adapters.recordings.objects import Objects
@@ -27,12 +28,13 @@ from service.adapters.results.folder import FolderResults
 from service.domain.job import STEPS, JobId, Recording
 from service.domain.objects import ObjectPlace
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import Loaded, load, load_from
 from service.domain.places import FOLDER, Limits
 from service.domain.retry import Retry
 from service.domain.tally import Tally
 from service.ports import Drops, Events, Ports, Results
 from service.settings.load import Settings
-from service.settings.values import Bucket, Folder, JsonLines, Sqlite, Topic
+from service.settings.values import Bucket, Folder, JsonLines, Sqlite, TomlFile, Topic
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
@@ -56,6 +58,18 @@ def amazon() -> Iterator[Aws]:
         yield aws
     finally:
         aws.close()
+
+
+def read_pipelines(settings: Settings) -> Loaded:
+    """The pipelines file, wherever it lies. Raises Refused."""
+    match settings.pipelines.place:
+        case TomlFile(path=path):
+            return load(path)
+        case ObjectPlace() as place:
+            with amazon() as aws:
+                return load_from(InBucket(aws, place))
+        case other:
+            assert_never(other)
 
 
 def opened_store(settings: Settings, aws: Aws) -> AbstractAsyncContextManager[Store]:  # noqa: ARG001

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt
@@ -29,14 +29,36 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
 
 
+class Place(Protocol):
+    """Where a pipelines file lies, with its prompt files beside it."""
+
+    @property
+    def name(self) -> str:
+        """The file, as problems name it."""
+        ...
+
+    def text(self) -> str | Problem:
+        """What the file says, or why it cannot be read."""
+        ...
+
+    def beside(self, name: str) -> str | Problem:
+        """What a prompt file says, or why not (the problem's place is not used). Nothing outside is ever read."""
+        ...
+
+
 def load(path: Path) -> Loaded:
+    """The pipelines of a file on this machine. Raises Refused as `load_from`."""
+    return load_from(OnDisk(path))
+
+
+def load_from(place: Place) -> Loaded:
     """The pipelines of a file, defaults merged in and prompt files (beside it) read.
 
     Raises Refused with every problem: each place is the file's name with the line, then the table and key.
     """
-    source = _parsed(path)
+    source = _parsed(place)
     shaped = shape(source)
-    found = review(source, shaped, lambda name: _prompt_file(path.parent, name))
+    found = review(source, shaped, place.beside)
     if found.problems:
         raise Refused(sorted(found.problems, key=lambda problem: _line(problem, source)))
     raws = shaped.file.pipelines or []
@@ -45,60 +67,84 @@ def load(path: Path) -> Loaded:
     return Loaded(pipelines=Pipelines(pipelines=pipelines), warnings=warnings)
 
 
+def read_text(name: str, content: bytes) -> str | Problem:
+    """The text of the file or of a prompt file; `content` need be no longer than LARGEST and one byte."""
+    if len(content) > LARGEST:
+        what = f"the file is larger than {LARGEST // 1024} KiB"
+        return Problem(place=name, what=what, cure="move long prompts into prompt files")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Problem(place=name, what=f"byte {error.start + 1} is not UTF-8", cure="save the file as UTF-8")
+
+
+def outside(name: str) -> Problem:
+    """A prompt file that leads out of the place of the pipelines file."""
+    what = f"{shown(name)} lies outside the folder of the pipelines file"
+    return Problem(place=name, what=what, cure="move it beside the pipelines file or into a folder there")
+
+
+class OnDisk:
+    """Place of a file on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return self._path.name
+
+    def text(self) -> str | Problem:
+        return _text(self._path)
+
+    def beside(self, name: str) -> str | Problem:
+        """No link leads out of the folder either."""
+        folder = self._path.parent
+        try:
+            inside = (folder / name).resolve().is_relative_to(folder.resolve())
+        except (OSError, ValueError, RuntimeError):
+            inside = False
+        if not inside:
+            return outside(name)
+        text = _text(folder / name)
+        if isinstance(text, str):
+            return text
+        cure = "name a UTF-8 text file beside the pipelines file"
+        return Problem(place=name, what=f"{shown(name)}: {text.what}", cure=cure)
+
+
 def _line(problem: Problem, source: Source) -> int:
     return int(problem.place.removeprefix(source.name + ":").split(" ", 1)[0])
 
 
-def _parsed(path: Path) -> Source:
+def _parsed(place: Place) -> Source:
     cure = "mend it there (`afterword init` writes one to start from)"
-    text = _text(path)
+    text = place.text()
     if isinstance(text, Problem):
         raise Refused([text])
     try:
         document: dict[str, Any] = tomllib.loads(text.replace("\r\n", "\n"))
     except RecursionError:
-        raise Refused([Problem(place=path.name, what="it is nested too deeply", cure=cure)]) from None
+        raise Refused([Problem(place=place.name, what="it is nested too deeply", cure=cure)]) from None
     except ValueError as error:
         said = re.sub(r" \(at (?:line \d+, column \d+|end of document)\)$", "", str(error))
         at = re.search(r"at line (\d+)", str(error))
         line = int(at[1]) if at else text.count("\n") + 1
         what = f"it is not TOML: {said[:1].lower()}{said[1:]}"
-        raise Refused([Problem(place=f"{path.name}:{line}", what=what, cure=cure)]) from None
-    return Source(name=path.name, lines=scan(text), document=document)
+        raise Refused([Problem(place=f"{place.name}:{line}", what=what, cure=cure)]) from None
+    return Source(name=place.name, lines=scan(text), document=document)
 
 
 def _text(path: Path) -> str | Problem:
     what, cure = "", "name a readable file in AFTERWORD_PIPELINES"
     try:
         with path.open("rb") as opened:
-            content = opened.read(LARGEST + 1)
-        if len(content) <= LARGEST:
-            return content.decode("utf-8-sig")
-        what, cure = f"the file is larger than {LARGEST // 1024} KiB", "move long prompts into prompt files"
+            return read_text(path.name, opened.read(LARGEST + 1))
     except FileNotFoundError:
         what, cure = "there is no such file", "make one with `afterword init`, or name it in AFTERWORD_PIPELINES"
-    except UnicodeDecodeError as error:
-        what, cure = f"byte {error.start + 1} is not UTF-8", "save the file as UTF-8"
     except (OSError, ValueError) as error:
         what = f"the file cannot be read ({getattr(error, 'strerror', None) or 'the path is not valid'})"
     return Problem(place=path.name or str(path), what=what, cure=cure)
-
-
-def _prompt_file(folder: Path, name: str) -> str | Problem:
-    try:
-        whole = (folder / name).resolve()
-        inside = whole.is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):
-        inside = False
-    if not inside:
-        what = f"{shown(name)} lies outside the folder of the pipelines file"
-        return Problem(place=name, what=what, cure="move it beside the pipelines file or into a folder there")
-    text = _text(folder / name)
-    if isinstance(text, str):
-        return text
-    return Problem(
-        place=name, what=f"{shown(name)}: {text.what}", cure="name a UTF-8 text file beside the pipelines file"
-    )
 
 
 def _pipeline(raw: RawPipeline, shaped: Shaped, drafts: Sequence[Draft]) -> Pipeline:
