@@ -7,15 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from service import telemetry
+from service import telemetry, wiring
 from service.cli.complaints import refusal, warn
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import Loaded
-from service.domain.pipelines.file import load as load_pipelines
 from service.domain.tally import NoTally
 from service.settings.fields import Group
 from service.settings.load import GROUPS, Settings
-from service.settings.values import Sqlite, TomlFile
+from service.settings.values import Sqlite
 from service.stages.context import Context
 from service.wiring import amazon, opened_store, wired
 
@@ -42,8 +41,7 @@ def pipelines_for(settings: Settings) -> Pipelines:
 
 def read_pipelines(settings: Settings) -> Loaded:
     """The pipelines file, wherever it lies. Raises Refused."""
-    assert isinstance(settings.pipelines.place, TomlFile)
-    return load_pipelines(settings.pipelines.place.path)
+    return wiring.read_pipelines(settings)
 
 
 def quiet_log(settings: Settings) -> None:
