@@ -25,9 +25,9 @@ class Pace:
     at_once: int = 32
     poll: int = 5
     """SQS answers an empty poll after so long; shorter than a call may take."""
-    visible: int = 60
+    visible: int = 30
     """What we have in hand nobody else sees for so long, whatever the queue says; extended in time."""
-    extend: float = 20.0
+    extend: float = 10.0
     hold: float = 11 * 3600.0
     """SQS lets nobody keep a message longer than 12 hours."""
     first_pause: float = 0.5
