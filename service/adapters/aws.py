@@ -150,7 +150,7 @@ class Aws:
             max_pool_connections=CALLS_AT_ONCE,
             signature_version="s3v4" if service == "s3" else None,
             # Whoever stands in for S3 rarely has a name for each bucket.
-            s3={"addressing_style": "path" if elsewhere else "auto"},
+            s3={"addressing_style": "path" if elsewhere else "virtual"},
         )
         # boto3 itself reads only AWS_DEFAULT_REGION.
         here = region or os.environ.get("AWS_REGION") or None
