@@ -8,11 +8,11 @@ from service.domain import targets
 from service.domain.errors import Problem, Refused
 from service.domain.job import Recording
 from service.domain.pipeline import Pipeline, Pipelines
-from service.domain.targets import FileTarget, Target, TranscriptTarget, UrlTarget
+from service.domain.targets import FileTarget, ObjectTarget, Target, TranscriptTarget, UrlTarget
 from service.stages.context import Context
 from service.stages.drop import Drop
 from service.stages.retry import retry
-from service.wiring import described
+from service.wiring import Amazon, described, described_object
 
 
 class Operations:
@@ -21,16 +21,17 @@ class Operations:
     `inbox`, the drops folder if there is one, and `base`, where relative paths start, are absolute and resolved.
     """
 
-    def __init__(self, context: Context, drop: Drop, *, inbox: Path | None, base: Path) -> None:
+    def __init__(self, context: Context, drop: Drop, aws: Amazon, *, inbox: Path | None, base: Path) -> None:
         self._context = context
         self._drop = drop
+        self._aws = aws
         self._inbox = inbox
         self._base = base
 
     async def submit(self, target: str, pipeline: str | None, metadata: Mapping[str, str]) -> Mapping[str, object]:
         """The job of the target, new or known. Raises Refused, Permanent, Transient, StoreTrouble."""
         (parsed,) = targets.parse([target])
-        found = await recording(parsed, metadata, inbox=self._inbox, base=self._base)
+        found = await recording(parsed, metadata, self._aws, inbox=self._inbox, base=self._base)
         chosen = chosen_pipeline(self._context.pipelines, found, pipeline)
         received = await self._drop.receive(found, pipeline=chosen)
         return {"job_id": received.job_id, "new": received.created, "pipeline": received.pipeline}
@@ -45,12 +46,18 @@ class Operations:
 
 
 async def recording(
-    target: Target, metadata: Mapping[str, str], *, inbox: Path | None, base: Path, relative_to: Path | None = None
+    target: Target,
+    metadata: Mapping[str, str],
+    aws: Amazon,
+    *,
+    inbox: Path | None,
+    base: Path,
+    relative_to: Path | None = None,
 ) -> Recording:
     """What a target is; a file is read whole, for its content is part of what it is.
 
     The key of a file is relative to `inbox` if it lies there, else to `relative_to` (by default `base`).
-    Raises RecordingMissing, RecordingReplaced.
+    Raises Refused, RecordingMissing, RecordingReplaced, Unavailable.
     """
     match target:
         case FileTarget(path=path):
@@ -61,6 +68,11 @@ async def recording(
                 otherwise=PurePosixPath(relative_to or base),
             )
             return await described(whole, key, metadata)
+        case ObjectTarget(place=place):
+            if not place.key or place.key.endswith("/"):
+                cure = "name an object, or take all under it with `afterword submit --recursive`"
+                raise Refused([Problem(place=place.uri, what="it is no object but a place of objects", cure=cure)])
+            return await described_object(aws, place, metadata)
         case UrlTarget():
             return targets.from_url(target, time.time(), metadata)
         case TranscriptTarget():

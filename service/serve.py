@@ -106,7 +106,7 @@ async def running(
             drop = intake(context, lambda job_id: workers.wake(RowId(job_id)))
             servers = [
                 _server(_public(settings, context, workers), public),
-                _server(_private(settings, context, drop, metrics), private),
+                _server(_private(settings, context, drop, aws, metrics), private),
             ]
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
@@ -172,11 +172,11 @@ def readiness_checks(ports: Ports) -> Mapping[str, Check]:
     }
 
 
-def _private(settings: Settings, context: Context, drop: Drop, metrics: Metrics) -> ASGIApp:
+def _private(settings: Settings, context: Context, drop: Drop, aws: Amazon, metrics: Metrics) -> ASGIApp:
     token = settings.ops.token
     return ops(
         jobs=context.ports.jobs,
-        operations=Operations(context, drop, inbox=settings.inbox, base=Path.cwd()),
+        operations=Operations(context, drop, aws, inbox=settings.inbox, base=Path.cwd()),
         scrapes=Scrapes(metrics, lambda: overview(context.ports.jobs, context.now()), clock=time.monotonic),
         token=token.get_secret_value() if token else None,
         now=context.clock,

@@ -1,32 +1,34 @@
-"""Whole folders of recordings: counted first, then handed over one by one in a lane of their own."""
+"""Whole folders and prefixes of recordings: counted first, then handed over in a lane of their own."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import typer
 
 from service.adapters.drops.grounds import waiting, words
-from service.cli.complaints import refusal, sentences
+from service.cli import prefixes
+from service.cli.complaints import refusal
 from service.cli.figures import count, size
+from service.cli.handover import Handover
 from service.cli.screen import columns, note
-from service.cli.submission import Order, Submitted, recording, submitted
+from service.cli.submission import Order, recording, submitted
 from service.domain.errors import Problem, Refused
 from service.domain.identity import file_uri
-from service.domain.targets import FileTarget, Target
+from service.domain.objects import ObjectPlace
+from service.domain.targets import FileTarget, ObjectTarget, Target
 from service.engine.row import Lane
 from service.stages.context import Context
 from service.stages.drop import Drop
 
-TELL_EVERY: Final = 100
-"""Recordings between two lines about how far we are."""
+Place = Path | ObjectPlace
+"""A folder on this machine, or a prefix in S3."""
 
 
 @dataclass(kw_only=True)
 class Survey:
-    """What lies in the folders, by pipeline: recordings and bytes; and what no pipeline takes."""
+    """What lies there, by pipeline: recordings and bytes; and what no pipeline takes."""
 
     taken: dict[str, tuple[int, int]] = field(default_factory=dict)
     unmatched: int = 0
@@ -38,6 +40,14 @@ class Survey:
     @property
     def bytes(self) -> int:
         return sum(total for _, total in self.taken.values())
+
+    def count(self, pipeline: str | None, length: int) -> None:
+        """One more, of so many bytes."""
+        if pipeline is None:
+            self.unmatched += 1
+        else:
+            number, total = self.taken.get(pipeline, (0, 0))
+            self.taken[pipeline] = (number + 1, total + length)
 
     def view(self) -> dict[str, object]:
         pipelines = {name: {"recordings": number, "bytes": total} for name, (number, total) in self.taken.items()}
@@ -53,15 +63,18 @@ class Survey:
         return columns([*rows, ("in all", count(self.recordings, "recording"), size(self.bytes))])
 
 
-def folders(named: Sequence[Target], order: Order) -> Sequence[Path]:
-    """The folders that are meant. Raises Refused with every target that is none."""
+def places(named: Sequence[Target], order: Order) -> Sequence[Place]:
+    """The folders and prefixes that are meant. Raises Refused with every target that is neither."""
     problems: list[Problem] = []
-    found: list[Path] = []
+    found: list[Place] = []
     for target in named:
-        if isinstance(target, FileTarget) and (order.base / target.path).is_dir():
+        if isinstance(target, ObjectTarget):
+            found.append(target.place)
+        elif isinstance(target, FileTarget) and (order.base / target.path).is_dir():
             found.append((order.base / target.path).resolve())
         else:
-            what = "it is no folder" if isinstance(target, FileTarget) else "only folders are taken with --recursive"
+            file = isinstance(target, FileTarget)
+            what = "it is no folder" if file else "only folders and prefixes in S3 are taken with --recursive"
             place = target.path if isinstance(target, FileTarget) else "the target"
             problems.append(Problem(place=place, what=what, cure="name a folder, or leave --recursive out"))
     if problems:
@@ -69,17 +82,17 @@ def folders(named: Sequence[Target], order: Order) -> Sequence[Path]:
     return found
 
 
-def survey(named: Sequence[Path], order: Order) -> Survey:
-    """Count what would be handed over, without opening a file. Raises Refused."""
+async def survey(named: Sequence[Place], order: Order) -> Survey:
+    """Count what would be handed over, without opening any of it. Raises Refused, Unavailable."""
     found = Survey()
-    for folder in named:
-        for key, length in _files(folder, order):
-            name = _pipeline(folder, key, order)
-            if name is None:
-                found.unmatched += 1
-            else:
-                number, total = found.taken.get(name, (0, 0))
-                found.taken[name] = (number + 1, total + length)
+    for place in named:
+        if isinstance(place, Path):
+            for key, length in _files(place, order):
+                found.count(_pipeline(place, key, order), length)
+            continue
+        async for page in prefixes.objects(place, order):
+            for each in page:
+                found.count(prefixes.pipeline_of(each, order), each.size)
     return found
 
 
@@ -98,27 +111,25 @@ def agreed(found: Survey, *, yes: bool) -> bool:
     return typer.confirm(question, err=True)
 
 
-async def handed_over(
-    named: Sequence[Path], order: Order, context: Context, drop: Drop, total: int
-) -> tuple[Sequence[Submitted], bool]:
-    """The jobs of all recordings in the folders, and whether each could be read. Raises Unavailable, StoreTrouble."""
-    done: list[Submitted] = []
-    complete = True
-    for folder in named:
-        for key, _ in _files(folder, order):
-            if _pipeline(folder, key, order) is None:
-                continue
-            try:
-                found = await recording(FileTarget(path=str(folder / key)), order, relative_to=folder)
-            except Refused as refused:
-                complete = False
-                for sentence in sentences(refused):
-                    note(f"error: {sentence}")
-                continue
-            done.append(await submitted(found, order, context, drop, Lane.BACKFILL))
-            if len(done) % TELL_EVERY == 0:
-                note(f"{len(done):,} of {count(total, 'recording')}")
-    return done, complete
+async def hand_over(named: Sequence[Place], order: Order, context: Context, drop: Drop, done: Handover) -> None:
+    """Make jobs of all recordings there. Raises Refused, Unavailable, StoreTrouble; those made by then stay made."""
+    for place in named:
+        if isinstance(place, Path):
+            await _folder(place, order, context, drop, done)
+        else:
+            await prefixes.hand_over(place, order, context, drop, done)
+
+
+async def _folder(folder: Path, order: Order, context: Context, drop: Drop, done: Handover) -> None:
+    for key, _ in _files(folder, order):
+        if _pipeline(folder, key, order) is None:
+            continue
+        try:
+            found = await recording(FileTarget(path=str(folder / key)), order, relative_to=folder)
+        except Refused as refused:
+            done.miss(refused)
+            continue
+        done.add(await submitted(found, order, context, drop, Lane.BACKFILL))
 
 
 def _files(folder: Path, order: Order) -> Iterator[tuple[str, int]]:

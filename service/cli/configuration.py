@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from service.settings.fields import Group
 from service.settings.load import GROUPS, Settings
 from service.settings.values import Sqlite
 from service.stages.context import Context
-from service.wiring import amazon, opened_store, wired
+from service.wiring import Amazon, amazon, opened_store, wired
 
 DOTENV: Final = Path(".env")
 
@@ -64,14 +64,15 @@ def standing_store(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def context_for(settings: Settings, pipelines: Pipelines) -> AsyncIterator[Context]:
+async def context_for(settings: Settings, pipelines: Pipelines, aws: Amazon | None = None) -> AsyncIterator[Context]:
     """What stages need, over the job store; of the groups that `settings` lacks only the defaults are there.
 
-    So no command asks for a key that it will not send. Raises StoreTrouble, Refused.
+    So no command asks for a key that it will not send. `aws` is the session of a command that has one already.
+    Raises StoreTrouble, Refused.
     """
     lacking = [group for group in GROUPS if group not in settings.groups]
     rest = Settings.load(UNUSED, None, lacking)
     whole = Settings(groups={**rest.groups, **settings.groups})
-    with amazon() as aws:
-        async with opened_store(whole, aws) as store, wired(whole, pipelines, store, aws, NoTally()) as context:
+    with nullcontext(aws) if aws else amazon() as session:
+        async with opened_store(whole, session) as store, wired(whole, pipelines, store, session, NoTally()) as context:
             yield context

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service import operations
 from service.cli.complaints import FAILED, refusal
+from service.cli.credentials import lacking
 from service.cli.following import follow
 from service.cli.progress import progress
 from service.cli.screen import columns, out, out_json
@@ -14,11 +15,12 @@ from service.domain.identity import job_id
 from service.domain.job import JobId, Recording, Status
 from service.domain.pipeline import Pipeline, Pipelines
 from service.domain.places import place
-from service.domain.targets import FileTarget, Target
+from service.domain.targets import FileTarget, ObjectTarget, Target
 from service.engine.row import Lane, Row, RowId
 from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.drop import Drop
+from service.wiring import Amazon
 
 Found = tuple[Recording, Pipeline]
 
@@ -36,6 +38,7 @@ class Order:
     wait: bool
     json: bool
     base: Path
+    aws: Amazon
 
     @property
     def inbox(self) -> Path | None:
@@ -74,13 +77,30 @@ async def recording(target: Target, order: Order, relative_to: Path | None = Non
         raise refusal(target.path, "it is a folder", "take all in it with --recursive, or name its files")
     try:
         known = await operations.recording(
-            target, order.metadata, inbox=order.inbox, base=order.base, relative_to=relative_to
+            target, order.metadata, order.aws, inbox=order.inbox, base=order.base, relative_to=relative_to
         )
     except Permanent as error:
-        what, _, cure = error.message.rpartition(": ")
-        place = target.path if isinstance(target, FileTarget) else "the target"
-        raise refusal(place, what or error.message, cure) from None
+        raise refused(_place(target), error) from None
     return known, operations.chosen_pipeline(order.pipelines, known, order.pipeline)
+
+
+def refused(place: str, error: Permanent) -> Refused:
+    """The problem that the error tells of, to be raised: its message ends in the cure."""
+    if (missing := lacking(error)) is not None:
+        return refusal(place, *missing)
+    what, _, cure = error.message.rpartition(": ")
+    what = f"it{what.removeprefix(place)}" if what.startswith(f"{place} ") else what
+    return refusal(place, what or error.message, cure)
+
+
+def _place(target: Target) -> str:
+    match target:
+        case FileTarget(path=path):
+            return path
+        case ObjectTarget(place=place):
+            return place.uri
+        case _:
+            return "the target"
 
 
 async def submitted(found: Found, order: Order, context: Context, drop: Drop, lane: Lane = Lane.FRESH) -> Submitted:
@@ -107,6 +127,11 @@ async def concluded(done: Sequence[Submitted], order: Order, context: Context | 
     """Tell which jobs they are, wait for them if that was asked for, and give the exit code."""
     if not order.json:
         tell(done, order)
+    return await ended(done, order, context)
+
+
+async def ended(done: Sequence[Submitted], order: Order, context: Context | None) -> int:
+    """Wait for them if that was asked for, tell machines all about them, and give the exit code."""
     rows: Mapping[RowId, Row | None] = {}
     if order.wait and not order.dry_run and context is not None:
         with progress() as shown:

@@ -1,5 +1,6 @@
 """Recordings that are objects in S3: their names, and what makes one of them the same one again."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +10,9 @@ from service.domain.places import own
 from service.domain.times import rfc3339
 
 SCHEME: Final = "s3://"
+
+BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""Names that a bucket may have (S3's documentation)."""
 
 UNVERSIONED: Final = frozenset({None, "", "null"})
 """What stands for a version id where there is none that holds: a `null` version is overwritten in place."""

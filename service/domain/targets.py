@@ -1,4 +1,4 @@
-"""What a person may name to have it analyzed: a file, a URL or an existing transcript."""
+"""What a person may name to have it analyzed: a file, an object in S3, a URL or an existing transcript."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 from service.domain.errors import Problem, Refused
 from service.domain.identity import transcript_uri, url_uri
 from service.domain.job import Kind, Recording
+from service.domain.objects import BUCKET, ObjectPlace
+from service.domain.objects import SCHEME as SCHEME_OF_S3
 from service.domain.times import rfc3339
 
 LONGEST_TARGET: Final = 8192
@@ -18,6 +20,11 @@ LONGEST_TARGET: Final = 8192
 
 LONGEST_METADATA: Final = 2048
 """Bytes of all names and values together, as many as an S3 object may carry."""
+
+LONGEST_KEY: Final = 1024
+"""Bytes of a key in S3 (S3's documentation)."""
+
+MEANT: Final = "name a file, s3://bucket/key, an https:// URL or transcript:ID"
 
 SHOWN: Final = 200
 """Characters of a target that an error shows."""
@@ -36,6 +43,13 @@ class FileTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectTarget:
+    """An object in S3, or all whose keys begin so; what is there is not known yet. The key is as it is, not encoded."""
+
+    place: ObjectPlace
+
+
+@dataclass(frozen=True, kw_only=True)
 class UrlTarget:
     """A URL that the vendor fetches; it may carry a user and a query, and is not fit to be told."""
 
@@ -49,7 +63,7 @@ class TranscriptTarget:
     transcript_id: str
 
 
-Target = FileTarget | UrlTarget | TranscriptTarget
+Target = FileTarget | ObjectTarget | UrlTarget | TranscriptTarget
 
 
 def parse(texts: Iterable[str]) -> Sequence[Target]:
@@ -147,7 +161,7 @@ def _metadata_problem(name: str, equals: str, value: str, found: Mapping[str, st
 
 def _parsed(text: str) -> Target:
     if not text:
-        raise _Wrong("the target is empty", "name a file, an https:// URL or transcript:ID")
+        raise _Wrong("the target is empty", MEANT)
     if not _utf8(text):
         raise _Wrong("the name is not UTF-8, so no event could carry it", "rename the file")
     if len(text) > LONGEST_TARGET:
@@ -173,12 +187,9 @@ def _transcript(transcript_id: str) -> Target:
 def _url(text: str) -> Target:
     scheme = text.partition(":")[0].lower()
     if scheme == "s3":
-        raise _Wrong(
-            "recordings in S3 are not supported in this version",
-            "download it and name the file, or give a presigned https:// URL",
-        )
+        return _object(text[len(SCHEME_OF_S3) :])
     if scheme not in {"http", "https"}:
-        raise _Wrong(f"{scheme}:// is not supported", "name a file, an https:// URL or transcript:ID")
+        raise _Wrong(f"{scheme}:// is not supported", MEANT)
     if not text.isprintable() or " " in text:
         raise _Wrong("the URL has blanks or control characters in it", "percent-encode them (a blank is %20)")
     try:
@@ -191,6 +202,15 @@ def _url(text: str) -> Target:
     if scheme == "http" and not _loopback(host):
         raise _Wrong("plain http is for this machine alone", "use https://")
     return UrlTarget(url=text)
+
+
+def _object(text: str) -> Target:
+    bucket, _, key = text.partition("/")
+    if BUCKET.fullmatch(bucket) is None:
+        raise _Wrong("it names no bucket that there can be", "write it as s3://bucket/key")
+    if len(key.encode()) > LONGEST_KEY:
+        raise _Wrong(f"the key is longer than {LONGEST_KEY} bytes, as none in S3 is", "write it as s3://bucket/key")
+    return ObjectTarget(place=ObjectPlace(bucket=bucket, key=key))
 
 
 def _loopback(host: str) -> bool:
@@ -210,7 +230,7 @@ def _utf8(text: str) -> bool:
 
 def _shown(text: str) -> str:
     """The target as an error may show it: without user, query and what no terminal can print."""
-    if SCHEME.match(text):
+    if SCHEME.match(text) and not text.lower().startswith(SCHEME_OF_S3):
         text = re.split(r"[?#]", USER.sub("", text), maxsplit=1)[0]
     text = text.encode("utf-8", "backslashreplace").decode()
     text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from service.domain import durations
-from service.domain.objects import ObjectPlace
+from service.domain.objects import BUCKET, ObjectPlace
 from service.domain.pipeline import NAME
 from service.domain.spelling import did_you_mean, shown
 
@@ -246,7 +246,6 @@ def absolute(base: Path, relative: Path) -> Path:
     return Path(os.path.normpath(base / relative))
 
 
-BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 TABLE: Final = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 TOPIC: Final = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:([A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo)")
 

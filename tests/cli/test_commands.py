@@ -43,7 +43,7 @@ USAGE = [
 
 BAD = [
     (("submit", ""), "the target is empty; name a file"),
-    (("submit", "s3://bucket/key"), "recordings in S3 are not supported .*; download it"),
+    (("submit", "s3://My_Bucket/key"), "no bucket that there can be; write it as s3://"),
     (("submit", "ftp://host/a.mp3"), "ftp:// is not supported; name a file"),
     (("submit", "http://example.com/a.mp3"), "plain http .*; use https"),
     (("submit", "transcript:a b"), "no transcript id .*; write transcript:"),

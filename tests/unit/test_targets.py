@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from service.domain.errors import Refused
 from service.domain.identity import job_id
+from service.domain.objects import ObjectPlace
 from service.domain.targets import (
     FileTarget,
+    ObjectTarget,
     TranscriptTarget,
     UrlTarget,
     file_key,
@@ -34,6 +36,9 @@ NOW = 1_800_000_000.0
         ("http://127.0.0.1:8080/x.mp3", UrlTarget(url="http://127.0.0.1:8080/x.mp3")),
         ("http://[::1]/x.mp3", UrlTarget(url="http://[::1]/x.mp3")),
         ("http://localhost/x.mp3", UrlTarget(url="http://localhost/x.mp3")),
+        ("s3://calls/a b/%2B+é?#@.mp3", ObjectTarget(place=ObjectPlace(bucket="calls", key="a b/%2B+é?#@.mp3"))),
+        ("S3://calls/", ObjectTarget(place=ObjectPlace(bucket="calls", key=""))),
+        ("s3://calls", ObjectTarget(place=ObjectPlace(bucket="calls", key=""))),
         ("transcript:5552-a_B", TranscriptTarget(transcript_id="5552-a_B")),
     ],
 )
@@ -44,8 +49,11 @@ def test_files_urls_and_transcripts_are_told_apart(text: str, target: object) ->
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("", "", "empty"),
-        ("s3://bucket/key.mp3", "s3://bucket/key.mp3", "S3 are not supported in this version; download it"),
+        ("", "", "empty; name a file, s3://bucket/key, an https:// URL"),
+        ("s3://", "s3://", "no bucket that there can be; write it as s3://bucket/key"),
+        ("s3://My_Calls/a.mp3", "s3://My_Calls/a.mp3", "no bucket that there can be"),
+        ("s3:///a.mp3?b", "s3:///a.mp3?b", "no bucket that there can be"),
+        ("s3://calls/" + "é" * 513, "s3://calls/" + "é" * 189 + "…", "the key is longer than 1024 bytes"),
         ("ftp://a.example/x", "ftp://a.example/x", "ftp:// is not supported; name a file"),
         ("http://a.example/x?key=s3cret", "http://a.example/x", "plain http is for this machine alone; use https://"),
         ("http://127.0.0.1.a.example/x", "http://127.0.0.1.a.example/x", "use https://"),
@@ -74,8 +82,8 @@ def test_what_cannot_be_meant_is_refused_with_its_place_and_cure(text: str, plac
 
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(Refused) as refused:
-        parse(["s3://b/k", "fine.mp3", "ftp://x/"])
-    assert [problem.place for problem in refused.value.problems] == ["s3://b/k", "ftp://x/"]
+        parse(["s3://B/k", "fine.mp3", "ftp://x/"])
+    assert [problem.place for problem in refused.value.problems] == ["s3://B/k", "ftp://x/"]
 
 
 @given(st.text(max_size=60))
