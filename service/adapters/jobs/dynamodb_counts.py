@@ -32,7 +32,9 @@ ENDED_WORTH: Final = Worth(least=10.0, rate=10.0)
 class Kept(Generic[T]):
     """A figure that is asked for at most once at a time, and not again while it is worth keeping."""
 
-    def __init__(self, ask: Callable[[], Awaitable[tuple[T, float]]], worth: Worth, monotonic: Callable[[], float]):
+    def __init__(
+        self, ask: Callable[[], Awaitable[tuple[T, float]]], worth: Worth, monotonic: Callable[[], float]
+    ) -> None:
         self._ask = ask
         self._worth = worth
         self._monotonic = monotonic

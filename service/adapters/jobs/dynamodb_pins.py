@@ -31,7 +31,7 @@ class DynamoPins:
         table = self._writes.calls.on_table
         for number, piece in enumerate(pieces[1:], 1):
             await table("put_item", Item={**pin_key(digest, f"{content}#{number:04}"), "piece": {"B": piece}})
-        head = {"content": content, "pieces": len(pieces), "piece": pieces[0]}
+        head: dict[str, items.Value] = {"content": content, "pieces": len(pieces), "piece": pieces[0]}
         with suppress(ConditionFailed):
             await table("put_item", Item={**pin_key(digest, "head"), **items.spelled(head)}, **absent())
 
