@@ -89,8 +89,8 @@ def save(status: Status = Status.SUBMITTED, due_at: float | None = NOW + 600, **
 
 async def claimed(store: Store, **fields: object) -> Row:
     """A row that we hold."""
-    await store.table.add(row(**fields))
-    (held,) = await store.table.claim(1)
+    added, _ = await store.table.add(row(**fields))
+    (held,) = await store.table.claim(1, only=[added.id])
     return held
 
 
