@@ -6,7 +6,7 @@ from asyncio import Semaphore
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
@@ -16,9 +16,11 @@ from service.adapters.budget.process import ProcessBudget
 from service.adapters.drops import objects
 from service.adapters.drops.describe import describe
 from service.adapters.drops.folder import Folder as FolderDrops
+from service.adapters.drops.queue import QueueDrops
 from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.events.sns import SnsEvents
-from service.adapters.jobs.sqlite import SqliteStore, open_store
+from service.adapters.jobs.dynamodb import open_table_store
+from service.adapters.jobs.sqlite import open_store
 from service.adapters.pipelines import InBucket
 from service.adapters.recordings.by_kind import ByKind
 from service.adapters.recordings.files import Files
@@ -26,15 +28,16 @@ from service.adapters.recordings.objects import Objects
 from service.adapters.results.bucket import BucketResults, limits
 from service.adapters.results.folder import FolderResults
 from service.domain.job import STEPS, JobId, Recording
-from service.domain.objects import ObjectPlace
+from service.domain.objects import ObjectPlace, ours
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import Loaded, load, load_from
 from service.domain.places import FOLDER, Limits
 from service.domain.retry import Retry
 from service.domain.tally import Tally
-from service.ports import Drops, Events, Ports, Results
+from service.engine.table import Table
+from service.ports import Drops, Events, Gates, Jobs, Pins, Ports, Results, Unmatched
 from service.settings.load import Settings
-from service.settings.values import Bucket, Folder, JsonLines, Sqlite, TomlFile, Topic
+from service.settings.values import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
@@ -42,12 +45,34 @@ from service.stages.holdback import Holdback
 from service.stages.polls import Polls
 
 Amazon = Aws
-Store = SqliteStore
 
 UNHEARD: Final = 8
 """Questions that may be out to a model before its first answer has told how many it takes."""
 DOCUMENTS: Final = 8
 """Whole transcripts in memory at once, outside of the client that reads them."""
+
+
+class Store(Protocol):
+    """An open job store: the ports that it serves, whichever engine keeps it."""
+
+    @property
+    def table(self) -> Table: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def pins(self) -> Pins: ...
+    @property
+    def gates(self) -> Gates: ...
+    @property
+    def unmatched(self) -> Unmatched: ...
+
+    async def ready(self) -> None:
+        """Returns if the engine answers and may be worked with. Raises StoreTrouble."""
+        ...
+
+    async def prune(self, older_than: float) -> int:
+        """Forget what ended and was last written before `older_than`; how many, 0 when none is left."""
+        ...
 
 
 @contextmanager
@@ -72,16 +97,17 @@ def read_pipelines(settings: Settings) -> Loaded:
             assert_never(other)
 
 
-def opened_store(settings: Settings, aws: Aws) -> AbstractAsyncContextManager[Store]:  # noqa: ARG001
+def opened_store(settings: Settings, aws: Aws) -> AbstractAsyncContextManager[Store]:
     """The job store alone. Raises StoreTrouble, Refused."""
-    assert isinstance(settings.jobs.place, Sqlite)
-    return open_store(
-        settings.jobs.place.path,
-        steps=STEPS,
-        lease=settings.work.lease,
-        clock=time.time,
-        random=random.Random(),  # noqa: S311  # picks among rows, keeps no secret
-    )
+    lease, dice = settings.work.lease, random.Random()  # noqa: S311  # picks among rows, keeps no secret
+    match settings.jobs.place:
+        case Sqlite(path=path):
+            return open_store(path, steps=STEPS, lease=lease, clock=time.time, random=dice)
+        case DynamoTable(name=name):
+            keep = settings.jobs.keep_jobs
+            return open_table_store(aws, name, steps=STEPS, lease=lease, keep=keep, clock=time.time, random=dice)
+        case other:
+            assert_never(other)
 
 
 @asynccontextmanager
@@ -162,22 +188,42 @@ def intake(context: Context, wake: Callable[[JobId], None]) -> Drop:
     )
 
 
-def drops(settings: Settings, store: Store, drop: Drop, aws: Aws, tally: Tally) -> Drops:  # noqa: ARG001
-    """Where recordings arrive; what the store knows by name is not read again."""
+def drops(settings: Settings, store: Store, drop: Drop, aws: Aws, tally: Tally) -> Drops:
+    """Where recordings arrive. Of a folder, what the store knows by name is not read again."""
 
     async def known(name: str) -> bool:
         return bool(await store.jobs.find(name))
 
-    assert isinstance(settings.drops.place, Folder)
-    return FolderDrops(
-        settings.drops.place.path,
-        known=known,
-        wanted=drop.wanted,
-        clock=time.time,
-        tally=tally,
-        exclude=settings.own_places(settings.drops.place.path),
-        settle=settings.drops.settle,
-    )
+    match settings.drops.place:
+        case Folder(path=path):
+            return FolderDrops(
+                path,
+                known=known,
+                wanted=drop.wanted,
+                clock=time.time,
+                tally=tally,
+                exclude=settings.own_places(path),
+                settle=settings.drops.settle,
+            )
+        case Queue(url=url):
+            return QueueDrops(
+                aws,
+                url,
+                wanted=drop.wanted,
+                own=own_object(settings),
+                unmatched=store.unmatched,
+                clock=time.time,
+                tally=tally,
+            )
+        case other:
+            assert_never(other)
+
+
+def own_object(settings: Settings) -> Callable[[ObjectPlace], bool]:
+    """What tells whether an object is a result of ours and no recording."""
+    place = settings.results.place
+    results = ObjectPlace(bucket=place.name, key=place.prefix) if isinstance(place, Bucket) else None
+    return lambda found: ours(found, results)
 
 
 async def described(path: Path, key: str, metadata: Mapping[str, str]) -> Recording:

@@ -17,6 +17,7 @@ from service.adapters.jobs.sqlite_schema import create
 from service.adapters.jobs.sqlite_table import SqliteTable
 from service.adapters.jobs.sqlite_unmatched import SqliteUnmatched
 from service.adapters.jobs.sqlite_writer import Writer
+from service.engine.row import RowId
 from service.engine.rules import Steps
 
 
@@ -29,6 +30,10 @@ class SqliteStore:
     pins: SqlitePins
     gates: SqliteGates
     unmatched: SqliteUnmatched
+
+    async def ready(self) -> None:
+        """Returns if the file answers. Raises StoreTrouble."""
+        await self.jobs.get(RowId("readiness"))
 
     async def prune(self, older_than: float) -> int:
         """Forget what ended and was last written before `older_than`; how many, 0 when none is left."""
