@@ -87,9 +87,8 @@ def _unfinished(folder: int) -> Iterator[tuple[str, int]]:
     while True:
         part = f".{secrets.token_hex(8)}{UNFINISHED}"
         file = os.open(part, WRITING, 0o666, dir_fd=folder)
-        _lock(file)
-        # Between the two calls somebody may have taken it for a leftover.
-        if os.fstat(file).st_nlink:
+        # Between the two calls somebody may have taken it for a leftover, or be about to: then the lock is theirs.
+        if _lock(file) and os.fstat(file).st_nlink:
             break
         os.close(file)
     try:
