@@ -2,19 +2,30 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
+from service.adapters import aws as aws_calls
+from service.adapters.aws import Aws
+from service.adapters.results import bucket as bucket_store
+from service.adapters.results.bucket import CONFLICTS, BucketResults, limits
 from service.adapters.results.folder import FolderResults
+from service.domain.errors import StorageTrouble
 from service.domain.job import JobId
-from service.domain.places import place
+from service.domain.places import FOLDER, Limits, place
 from service.ports import Results
+from tests.contract.losing import losing_an_answer
+from tests.emulator import REGION, Emulator, Faulty
 
 JOB = JobId("job_" + "0f" * 16)
 JSON = "application/json"
+PREFIX = "kept/ü here/"
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +35,19 @@ def folder_results(tmp_path: Path) -> FolderResults:
     return FolderResults(tmp_path / "results")
 
 
-@pytest.fixture(params=["folder_results"])
+@pytest.fixture
+def bucket(emulator: Emulator) -> str:
+    name = emulator.name("results")
+    emulator.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return name
+
+
+@pytest.fixture
+def bucket_results(aws: Aws, bucket: str) -> BucketResults:
+    return BucketResults(aws, bucket, PREFIX)
+
+
+@pytest.fixture(params=["folder_results", "bucket_results"])
 def results(request: pytest.FixtureRequest) -> Results:
     store: Results = request.getfixturevalue(request.param)
     return store
@@ -73,7 +96,7 @@ async def test_an_empty_body_is_a_body(results: Results) -> None:
     ["../../etc/passwd", "/etc/passwd", "a//b", "a/", ".", "\0", " ", "a\nb", "ü/🎙'\"%2F.mp3", "x" * 255, "ü/" * 900],
 )
 async def test_results_of_any_recording_find_room(results: Results, key: str) -> None:
-    where = place("calls", key, JOB)
+    where = place("calls", key, JOB, limits(PREFIX) if isinstance(results, BucketResults) else FOLDER)
     for file in (where.transcript_json, where.answer("summary", 1), where.answer("summary", 2), where.result(2)):
         assert await results.put_new(file, file.encode(), JSON)
         assert await results.get(file) == file.encode()
@@ -121,3 +144,93 @@ async def test_a_killed_writer_leaves_files_whole_or_absent(tmp_path: Path) -> N
     for folder in root.glob("calls/*"):
         await store.put_new(f"calls/{folder.name}/last.json", b"{}", JSON)
     assert not list(root.rglob("*.part"))
+
+
+async def test_what_fits_into_a_bucket_is_what_its_prefix_leaves() -> None:
+    assert limits("") == Limits(key=1024, name=None)
+    assert limits("ü/") == Limits(key=1021, name=None)
+    with pytest.raises(ValueError, match="shorten the prefix"):
+        limits("x" * 1000)
+
+
+async def test_a_result_in_a_bucket_has_its_type_and_its_address(
+    bucket_results: BucketResults, bucket: str, emulator: Emulator
+) -> None:
+    key = "calls/a b%2B+ü.mp3/x.json"
+    await bucket_results.put_new(key, b"{}", JSON)
+    assert bucket_results.uri(key) == f"s3://{bucket}/{PREFIX}{key}"
+    found = emulator.client("s3").get_object(Bucket=bucket, Key=PREFIX + key)
+    assert (found["ContentType"], found["Body"].read()) == (JSON, b"{}")
+
+
+async def test_what_is_too_large_to_be_ours_is_not_read(aws: Aws, bucket: str) -> None:
+    small = BucketResults(aws, bucket, "", largest=3)
+    await small.put_new("a.json", b"four", JSON)
+    with pytest.raises(StorageTrouble, match=rf"s3://{bucket}/a.json has 4 bytes, too many to be ours"):
+        await small.get("a.json")
+
+
+@pytest.fixture
+def through(faulty: Faulty, bucket: str) -> Iterator[BucketResults]:
+    """Results that are reached through the proxy."""
+    with closing(Aws()) as aws:
+        yield BucketResults(aws, bucket, "")
+
+
+async def test_a_put_whose_acknowledgement_was_lost_is_there_to_be_read(
+    emulator: Emulator, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with losing_an_answer(emulator.url) as url, closing(Aws()) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        results = BucketResults(aws, bucket, "")
+        # Whether it was ours nobody can say any more; what stands is what counts.
+        assert await results.put_new("a.json", b"first", JSON) is False
+        assert await results.get("a.json") == b"first"
+
+
+async def test_a_conflicting_put_is_tried_again_and_not_without_end(
+    through: BucketResults, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_store, "PAUSE", 0.001)
+    rule: dict[str, Any] = {"service": "s3", "operation": "PutObject"}
+    conflict = {"code": "ConditionalRequestConflict", "status": 409}
+    faulty.rules({**rule, "times": 2, "error": conflict})
+    assert await through.put_new("a.json", b"{}", JSON)
+    faulty.rules({**rule, "error": conflict})
+    with pytest.raises(StorageTrouble, match="goes on by itself"):
+        await through.put_new("b.json", b"{}", JSON)
+    assert len(faulty.fired()) == 2 + CONFLICTS
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "cure"),
+    [
+        ("AccessDenied", 403, "allow the service s3:"),
+        ("ExpiredToken", 400, "credentials"),
+        ("NoSuchBucket", 404, "make it, or name another one in AFTERWORD_RESULTS"),
+        ("SlowDown", 503, "goes on by itself"),
+        ("InternalError", 500, "goes on by itself"),
+        ("NotImplemented", 501, "If-None-Match"),
+        ("KMS.DisabledException", 400, "kms:"),
+        ("TeaPot", 418, "mend that, or name another one in AFTERWORD_RESULTS"),
+    ],
+)
+async def test_trouble_with_the_bucket_is_ours_and_says_what_to_do(
+    faulty: Faulty, bucket: str, monkeypatch: pytest.MonkeyPatch, code: str, status: int, cure: str
+) -> None:
+    monkeypatch.setattr(aws_calls, "ATTEMPTS", 1)
+    refused = {"code": code, "status": status, "message": "In Amazon's words."}
+    faulty.rules(*({"service": "s3", "operation": each, "error": refused} for each in ("PutObject", "GetObject")))
+    with closing(Aws()) as aws:
+        results = BucketResults(aws, bucket, "")
+        for asked in (results.put_new("a.json", b"", JSON), results.get("a.json"), results.has("a.json")):
+            with pytest.raises(StorageTrouble, match=f"the results bucket {bucket} cannot be used .*{cure}") as told:
+                await asked
+            assert "Amazon" not in str(told.value)
+
+
+async def test_a_bucket_that_is_not_there_is_never_taken_for_an_empty_one(aws: Aws, emulator: Emulator) -> None:
+    nowhere = BucketResults(aws, emulator.name("nowhere"), "")
+    for asked in (nowhere.has("a.json"), nowhere.get("a.json")):
+        with pytest.raises(StorageTrouble, match="make it"):
+            await asked
