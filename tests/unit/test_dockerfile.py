@@ -1,4 +1,4 @@
-"""What the image promises, as far as its recipe shows it; `python -m tests.image` builds and runs it."""
+"""What the image promises, as far as its recipe shows it; `python -m tests.image.proof` builds and runs it."""
 
 import json
 import re
