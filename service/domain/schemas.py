@@ -15,7 +15,10 @@ Schema = dict[str, object]
 
 
 def event_schema() -> Schema:
-    """Schema (draft 2020-12) of a whole event. Its `data` is the schema that events name as `dataschema`."""
+    """Schema (draft 2020-12) of a whole event. Its `data` is the schema that events name as `dataschema`.
+
+    It refers to nothing, so that every tool can read it, those too that do not follow names within a schema.
+    """
     properties: Schema = {
         "specversion": {"const": "1.0"},
         "id": {
@@ -29,7 +32,7 @@ def event_schema() -> Schema:
         "time": _time("When the outcome was reached."),
         "datacontenttype": {"const": "application/json"},
         "dataschema": {"const": DATA_SCHEMA},
-        "data": {"$ref": DATA_SCHEMA},
+        "data": _data(),
     }
     return {
         "$schema": DIALECT,
@@ -39,7 +42,6 @@ def event_schema() -> Schema:
         "type": "object",
         "required": list(properties),
         "properties": properties,
-        "$defs": {"recording": _data()},
     }
 
 
@@ -72,7 +74,7 @@ def _data() -> Schema:
             "const": True,
             "description": "The event would have been over 240 KiB; all answers are in files.result.",
         },
-        "error": {"$ref": "#/$defs/error", "description": "Why the run failed; only if it did."},
+        "error": {**_error(), "description": "Why the run failed; only if it did."},
         "skipped": {
             "type": "string",
             "description": "Why nothing was asked: `no_speech`, a transcript without words.",
@@ -93,7 +95,6 @@ def _data() -> Schema:
                 "else": {"not": {"required": ["error"]}},
             }
         ],
-        "$defs": {"error": _error(), "usage": _usage()},
     }
 
 
@@ -129,8 +130,8 @@ def _answer() -> Schema:
         "content": {"type": "string", "description": "What the model answered."},
         "value": {"description": "The parsed answer of a prompt with a schema."},
         "model": _text("The model that answered."),
-        "usage": {"$ref": "#/$defs/usage"},
-        "error": {"$ref": "#/$defs/error"},
+        "usage": _usage(),
+        "error": _error(),
     }
     return {"type": "object", "properties": properties, "oneOf": [answered, {"required": ["error"]}]}
 

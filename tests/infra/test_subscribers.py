@@ -347,3 +347,29 @@ class TestTheLambdaFunction:
 def test_the_consumers_know_nothing_of_the_service() -> None:
     for program in SUBSCRIBERS.glob("*.py"):
         assert "service" not in re.findall(r"^(?:from|import) (\w+)", program.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_page_shows_every_file_and_every_link_of_it_leads_somewhere() -> None:
+    page = (SUBSCRIBERS / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert all((SUBSCRIBERS / link).exists() for link in links)
+    assert {each.name for each in SUBSCRIBERS.iterdir() if each.is_file()} - {"README.md"} <= set(links)
+
+
+def test_the_commands_that_are_shown_have_the_options_and_parameters_that_there_are() -> None:
+    shown = "\n".join(
+        each.read_text(encoding="utf-8") for each in (SUBSCRIBERS / "README.md", SUBSCRIBERS / "sqs_raw.py")
+    )
+    told = subprocess.run(
+        [sys.executable, "sqs_raw.py", "--help"],
+        cwd=SUBSCRIBERS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for line in re.findall(r"^.*python sqs_.*$", shown, re.MULTILINE):
+        assert set(re.findall(r" (--[a-z-]+)", line)) <= set(re.findall(r"(--[a-z-]+)", told.stdout)), line
+    template = (SUBSCRIBERS / "queue.yaml").read_text(encoding="utf-8")
+    assert "TopicArn=" in shown
+    assert all(f"  {name}:\n" in template for name in ("TopicArn", "Sentiments", "RawDelivery", "VisibilityTimeout"))

@@ -1,6 +1,6 @@
 """One event of each outcome, as they stand in docs/events.
 
-`python -m tests.unit.event_samples` writes them, and the schema, anew.
+`python -m tests.unit.event_samples` writes them, and the schemas, anew.
 """
 
 import json
@@ -24,12 +24,14 @@ from service.domain.job import (
     TranscriptId,
     Verdict,
 )
+from service.domain.pipelines.raw import json_schema
 from service.domain.places import place
 from service.domain.results import result_json, stored_result
 from service.domain.schemas import event_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
-SCHEMA = DOCS / "schemas" / "event.v1.json"
+SCHEMAS = {"event.v1.json": event_schema(), "pipelines.json": json_schema()}
+"""By their files in docs/schemas."""
 DEPLOYMENT = "afterword"
 RECORDING = Recording(
     kind=Kind.FILE,
@@ -128,4 +130,5 @@ def pretty(document: object) -> str:
 if __name__ == "__main__":
     for name, sample in samples().items():
         (DOCS / "events" / f"{name}.json").write_text(pretty(json.loads(sample.body)), encoding="utf-8")
-    SCHEMA.write_text(pretty(event_schema()), encoding="utf-8")
+    for name, schema in SCHEMAS.items():
+        (DOCS / "schemas" / name).write_text(pretty(schema), encoding="utf-8")

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from service.cli.app import run
 from service.domain.errors import Code
 from service.domain.schemas import event_schema
-from tests.unit.event_samples import DOCS, SCHEMA, pretty, samples
+from tests.unit.event_samples import DOCS, SCHEMAS, pretty, samples
 
 VALIDATOR = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -19,9 +20,22 @@ def sample(name: str) -> dict[str, Any]:
     return document
 
 
-def test_the_schema_in_the_documentation_is_the_one_that_holds() -> None:
-    Draft202012Validator.check_schema(event_schema())
-    assert SCHEMA.read_text(encoding="utf-8") == pretty(event_schema())
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_in_the_documentation_is_the_one_that_holds(name: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[name])
+    assert (DOCS / "schemas" / name).read_text(encoding="utf-8") == pretty(SCHEMAS[name])
+
+
+@pytest.mark.parametrize(("of", "name"), [("event", "event.v1.json"), ("pipelines", "pipelines.json")])
+def test_the_command_prints_the_schema_of_the_documentation(
+    of: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["schema", of]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((DOCS / "schemas" / name).read_text(encoding="utf-8"))
+
+
+def test_the_schema_of_an_event_refers_to_nothing_so_that_every_tool_can_read_it() -> None:
+    assert "$ref" not in json.dumps(event_schema())
 
 
 @pytest.mark.parametrize("name", samples())
