@@ -266,6 +266,18 @@ async def test_what_is_remembered_waits_for_the_memory_and_the_store(post: Post)
     assert taken.keys == ["a.ogg"]
 
 
+async def test_trouble_with_what_is_known_to_be_unmatched_is_over_when_it_is(post: Post) -> None:
+    taken = Taken()
+    announced(post, "a.ogg")
+    async with post.watching(taken, wanted=lambda key, uri: key.endswith(".mp3")):
+        await until(lambda: taken.keys == ["a.ogg"])
+        post.remembered.trouble = [LOCKED]
+        announced(post, "a.ogg")
+        await until(lambda: not post.remembered.trouble and post.settled())
+        announced(post, "one.mp3")
+        await until(lambda: taken.keys == ["a.ogg", "one.mp3"])
+
+
 async def test_a_queue_that_may_not_be_read_is_a_problem(post: Post, faulty: Faulty) -> None:
     for operation in ("GetQueueAttributes", "ReceiveMessage"):
         error = {"code": "AccessDenied", "status": 403}
