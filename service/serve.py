@@ -35,7 +35,7 @@ from service.stages.context import Context
 from service.stages.drop import Drop
 from service.stages.overview import overview
 from service.stages.step import step
-from service.wiring import Amazon, Store, amazon, drops, intake, opened_store, wired
+from service.wiring import Amazon, Store, amazon, drops, intake, opened_store, refuse_missing, wired
 
 BACKLOG: Final = 2048
 LAST_ANSWERS: Final = 2
@@ -96,6 +96,7 @@ async def running(
         _listening("AFTERWORD_PORT", settings.listener.host, settings.listener.port) as public,
         _listening("AFTERWORD_OPS_PORT", settings.ops.host, settings.ops.port) as private,
     ):
+        await refuse_missing(settings, aws)
         async with _store(settings, aws) as store, wired(settings, pipelines, store, aws, metrics) as context:
             workers = _workers(settings, context)
             heart = Heartbeat(

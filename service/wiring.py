@@ -3,11 +3,12 @@
 import random
 import time
 from asyncio import Semaphore
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, assert_never
 
+from service.adapters import missing
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
 from service.adapters.assemblyai.transcripts import Transcripts
@@ -27,6 +28,7 @@ from service.adapters.recordings.files import Files
 from service.adapters.recordings.objects import Objects
 from service.adapters.results.bucket import BucketResults, limits
 from service.adapters.results.folder import FolderResults
+from service.domain.errors import Problem, Refused
 from service.domain.job import STEPS, JobId, Recording
 from service.domain.objects import ObjectPlace, ours
 from service.domain.pipeline import Pipelines
@@ -95,6 +97,19 @@ def read_pipelines(settings: Settings) -> Loaded:
                 return load_from(InBucket(aws, place))
         case other:
             assert_never(other)
+
+
+async def refuse_missing(settings: Settings, aws: Aws) -> None:
+    """Raises Refused with all that AWS says for certain is not there; the table, `opened_store` asks for."""
+    asked: list[Awaitable[Sequence[Problem]]] = []
+    if isinstance(place := settings.results.place, Bucket):
+        asked.append(missing.bucket(aws, place.name, place.prefix))
+    if isinstance(source := settings.drops.place, Queue):
+        asked.append(missing.queue(aws, source.url))
+    if isinstance(told := settings.events.place, Topic):
+        asked.append(missing.topic(aws, told.arn))
+    if problems := await missing.all_of(asked):
+        raise Refused(problems)
 
 
 def opened_store(settings: Settings, aws: Aws) -> AbstractAsyncContextManager[Store]:

@@ -81,9 +81,14 @@ THROTTLED: Final = frozenset(
 
 
 class Aws:
-    """The clients of one process, each made when it is first needed and closed at the end."""
+    """The clients of one process, each made when it is first needed and closed at the end.
 
-    def __init__(self) -> None:
+    `attempts` are made of each call, and each waits `within` seconds for an answer (by default as long as work may).
+    """
+
+    def __init__(self, *, attempts: int = ATTEMPTS, within: float | None = None) -> None:
+        self._attempts = attempts
+        self._within = within
         self._session: Any = None
         self._prepared: dict[str, list[Callable[[Any], None]]] = {}
         self._clients: dict[tuple[str, str | None], Any] = {}
@@ -145,8 +150,8 @@ class Aws:
         elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
         config = Config(
             connect_timeout=CONNECT_WITHIN,
-            read_timeout=POLL_WITHIN if service == "sqs" else ANSWER_WITHIN,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            read_timeout=self._within or (POLL_WITHIN if service == "sqs" else ANSWER_WITHIN),
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
             max_pool_connections=CALLS_AT_ONCE,
             signature_version="s3v4" if service == "s3" else None,
             # Whoever stands in for S3 rarely has a name for each bucket.

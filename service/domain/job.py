@@ -94,11 +94,15 @@ class Recording(Fact):
 
 
 class Intent(Fact):
-    """A submission that we are about to make, or made without seeing the answer. `at`: epoch seconds."""
+    """A submission that we are about to make, or made without seeing the answer. `at`: epoch seconds.
+
+    `signed_by` names the secret that the callback's token was made with (tokens.key_id).
+    """
 
     at: float
     audio_url: str
     webhook_url: str | None
+    signed_by: str | None = None
 
 
 class Uploaded(Fact):

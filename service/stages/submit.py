@@ -21,7 +21,7 @@ from service.domain.job import Intent, Job, Kind, Status, TranscriptFacts, Trans
 from service.domain.pipeline import Pipeline, digest, to_json
 from service.domain.retry import GiveUp, counted
 from service.domain.tally import PAID_IN_DOUBT
-from service.domain.tokens import HEADER, token
+from service.domain.tokens import HEADER, key_id, token
 from service.domain.transcript import Reading
 from service.engine.errors import OwnedByAnother
 from service.engine.hold import Hold
@@ -193,7 +193,9 @@ async def _intended(hold: Hold, job: Job, pipeline: Pipeline, audio_url: str, co
     await context.ports.pins.pin(document_digest, to_json(pipeline))
     public_url = context.terms.public_url
     webhook_url = address(public_url, job.id) if public_url else None
-    intent = Intent(at=context.now(), audio_url=audio_url, webhook_url=webhook_url)
+    secret = context.terms.secret if webhook_url else None
+    signed_by = key_id(secret) if secret else None
+    intent = Intent(at=context.now(), audio_url=audio_url, webhook_url=webhook_url, signed_by=signed_by)
     job = job.model_copy(update={"intent": intent, "transcript_pin": document_digest})
     await hold.save(save(job, Status.RECEIVED, context.now(), keep_lease=True))
     return job
