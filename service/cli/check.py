@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
+from service import telemetry
 from service.cli.complaints import FAILED, warn
 from service.cli.figures import count, size
 from service.cli.inbox import Inbox, waiting_in
@@ -15,6 +17,7 @@ from service.cli.probes import probe
 from service.cli.reading import read
 from service.cli.screen import note, out, out_json
 from service.domain.errors import Problem
+from service.domain.objects import ObjectPlace, parsed
 from service.domain.pipeline import Pipeline, Pipelines
 
 
@@ -27,7 +30,10 @@ def check(
     offline: Annotated[bool, typer.Option("--offline", help="Only read settings and pipelines; try nothing.")] = False,
     match: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY", help="Also tell which pipeline takes this key; may be repeated."),
+        typer.Option(
+            metavar="KEY",
+            help="Also tell which pipeline takes this key (s3://bucket/key: and try to read it).",
+        ),
     ] = None,
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="More keys for --match.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
@@ -42,9 +48,10 @@ def check(
     problems, warnings = list(reading.problems), list(reading.warnings)
     inbox = None
     if not offline:
-        tried = asyncio.run(probe(reading.settings))
-        problems += [each for each in tried.problems if each not in problems]
-        warnings += tried.warnings
+        telemetry.configure("auto", "critical", sys.stderr)
+        tried = asyncio.run(probe(reading.settings, _recordings((*(match or ()), *(keys or ())))))
+        problems += [each for each in dict.fromkeys(tried.problems) if each not in problems]
+        warnings += dict.fromkeys(tried.warnings)
         inbox = asyncio.run(waiting_in(reading.settings, reading.pipelines))
     matches = [_matched(key, reading.pipelines) for key in (*(match or ()), *(keys or ()))]
     if json:
@@ -67,6 +74,11 @@ def _matched(key: str, pipelines: Pipelines | None) -> Match:
     found = pipelines.match(bare, key) if pipelines else None
     pattern = None if found is None else _pattern(found, bare, key)
     return Match(key=key, pipeline=found.name if found else None, pattern=pattern)
+
+
+def _recordings(keys: Sequence[str]) -> Sequence[ObjectPlace]:
+    """Those of the keys that name a bucket too: whether they can be read is worth knowing."""
+    return [place for key in keys if (place := parsed(key)) is not None and place.key]
 
 
 def _pattern(pipeline: Pipeline, key: str, uri: str) -> str | None:

@@ -47,7 +47,8 @@ def _sentence(error: Exception) -> str:
         case Permanent():
             said = error.message
         case StoreTrouble():
-            said = f"{error}; see that AFTERWORD_JOBS names a sound file on a disk with room, then try again"
+            cure = "see that AFTERWORD_JOBS names a sound file on a disk with room, or a table in reach, then try again"
+            said = f"{error}; {cure}"
         case EngineError():
             said = "somebody else is at that job; try again"
         case TimeoutError():

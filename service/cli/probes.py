@@ -1,9 +1,10 @@
 """Trying each thing that the service will need; nothing that is tried leaves a trace."""
 
+import asyncio
 import os
 import sqlite3
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,9 +14,14 @@ from anyio import to_thread
 
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.transcripts import Transcripts
+from service.adapters.aws import Aws
 from service.adapters.jobs.sqlite_schema import wal_reset_bug
+from service.cli import aws_probes
 from service.cli.configuration import context_for
-from service.domain.errors import AccountTrouble, Problem, Refused, ServiceError
+from service.cli.rotation import unverifiable
+from service.cli.tried import Tried
+from service.domain.errors import AccountTrouble, Refused, ServiceError
+from service.domain.objects import ObjectPlace
 from service.domain.pipeline import Pipelines
 from service.engine.errors import StoreTrouble
 from service.settings.groups import Callbacks, DropsPlace, EventsPlace, JobStore, ResultsPlace, Vendor
@@ -28,57 +34,74 @@ NOT_POSTED: Final = 405
 CALLBACK: Final = "/callbacks/check"
 
 
-@dataclass(kw_only=True)
-class Tried:
-    """What did not work, and what is doubtful."""
+async def probe(settings: Settings, recordings: Sequence[ObjectPlace] = ()) -> Tried:
+    """Try what the settings at hand name, all at once, and that the `recordings` can be read.
 
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-
-    def bad(self, place: str, what: str, cure: str) -> None:
-        self.problems.append(Problem(place=place, what=what, cure=cure))
-
-    def doubt(self, place: str, what: str, cure: str) -> None:
-        self.warnings.append(Problem(place=place, what=what, cure=cure))
-
-
-async def probe(settings: Settings) -> Tried:
-    """Try what the settings at hand name; a missing group is passed over."""
-    tried, groups = Tried(), settings.groups
-    if JobStore in groups and isinstance(settings.jobs.place, Sqlite):
-        await _store(settings, settings.jobs.place.path, tried)
-    if ResultsPlace in groups and isinstance(settings.results.place, Folder):
-        await to_thread.run_sync(_results, settings.results.place.path, tried)
-    if EventsPlace in groups and isinstance(settings.events.place, JsonLines):
-        await to_thread.run_sync(_events, settings.events.place.path, tried)
-    if DropsPlace in groups and isinstance(settings.drops.place, Folder):
-        await to_thread.run_sync(_drops, settings.drops.place.path, tried)
-    async with open_client() as client:
-        if Vendor in groups:
-            await _key(settings, client, tried)
-            await _gateway(settings, client, tried)
-        if Callbacks in groups and settings.callbacks.public_url:
-            await _public(settings.callbacks.public_url, client, tried)
+    A missing group is passed over.
+    """
+    tried = Tried()
+    aws = Aws(attempts=aws_probes.ATTEMPTS, within=aws_probes.WITHIN)
+    with closing(aws):
+        async with open_client() as client:
+            await asyncio.gather(
+                to_thread.run_sync(_files, settings, tried),
+                aws_probes.probe(settings, recordings, aws, tried),
+                _vendor(settings, client, tried),
+            )
+        # Once it is known that the table can be asked at all.
+        if not any(each.place in {"AFTERWORD_JOBS", *aws_probes.PLACES} for each in tried.problems):
+            await _store(settings, aws, tried)
     return tried
 
 
-async def _store(settings: Settings, path: Path, tried: Tried) -> None:
+def _files(settings: Settings, tried: Tried) -> None:
+    groups = settings.groups
+    if ResultsPlace in groups and isinstance(settings.results.place, Folder):
+        _results(settings.results.place.path, tried)
+    if EventsPlace in groups and isinstance(settings.events.place, JsonLines):
+        _events(settings.events.place.path, tried)
+    if DropsPlace in groups and isinstance(settings.drops.place, Folder):
+        _drops(settings.drops.place.path, tried)
+
+
+async def _vendor(settings: Settings, client: httpx2.AsyncClient, tried: Tried) -> None:
+    if Vendor in settings.groups:
+        await _key(settings, client, tried)
+        await _gateway(settings, client, tried)
+    if Callbacks in settings.groups and settings.callbacks.public_url:
+        await _public(settings.callbacks.public_url, client, tried)
+
+
+async def _store(settings: Settings, aws: Aws, tried: Tried) -> None:
+    """Whether the store opens, and whether what it holds goes with the settings."""
+    if JobStore not in settings.groups:
+        return
+    place = settings.jobs.place
+    if isinstance(place, Sqlite) and not await to_thread.run_sync(_openable, place.path, tried):
+        return
+    try:
+        async with context_for(settings, Pipelines(pipelines=()), aws) as context:
+            await context.ports.jobs.counts()
+            if Callbacks in settings.groups:
+                tried.problems += await unverifiable(context.ports.jobs, settings.callbacks)
+    except StoreTrouble as trouble:
+        cures = "mend the file and its permissions", "mend the way to AWS, or what may be done there"
+        tried.bad("AFTERWORD_JOBS", str(trouble), f"{cures[not isinstance(place, Sqlite)]}, or name another one")
+    except Refused as refused:
+        tried.problems += refused.problems
+
+
+def _openable(path: Path, tried: Tried) -> bool:
+    """Whether there is a file to be opened; a missing one the service makes, but not its folder."""
     place = "AFTERWORD_JOBS"
     if wal_reset_bug(_sqlite()):
         what = f"SQLite {sqlite3.sqlite_version} may corrupt a store that several processes write (its WAL-reset bug)"
         tried.doubt(place, what, "use 3.44.6, 3.50.7, 3.51.3 or newer, or keep other processes from the store")
-    if not path.exists():
-        # The service makes the file and not its folder.
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            tried.bad(place, f"its folder {path.parent} is not there or not writable", "make it, or name another file")
-        return
-    try:
-        async with context_for(settings, Pipelines(pipelines=())) as context:
-            await context.ports.jobs.counts()
-    except StoreTrouble as trouble:
-        tried.bad(place, str(trouble), "mend the file and its permissions, or name another one")
-    except Refused as refused:
-        tried.problems += refused.problems
+    if path.exists():
+        return True
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        tried.bad(place, f"its folder {path.parent} is not there or not writable", "make it, or name another file")
+    return False
 
 
 def _sqlite() -> tuple[int, int, int]:
