@@ -17,7 +17,7 @@ from service.domain.objects import bare_etag
 PIECE: Final = 1024 * 1024
 """Bytes read at once."""
 BREAKS: Final = 5
-"""Broken connections after which reading an object is given up for now; one that is slowly drained may break often."""
+"""Broken connections in a row after which reading is given up for now; one that is drained slowly may break often."""
 FIRST_BYTE: Final = "bytes=0-0"
 ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects must be restored before anybody reads them (S3's documentation)."""
@@ -114,7 +114,8 @@ class OpenObject:
             raise refusal(self._recording, error) from error
         self._body = answer["Body"]
         if not offset:
-            self._size = answer["ContentLength"]
+            # A proxy that passes the body on in chunks drops its length; what has the announced etag has that size.
+            self._size = answer.get("ContentLength", self._recording.size or 0)
         elif not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
             await self.close()
             raise StorageTrouble(f"{self._recording.uri} broke off, and S3 does not go on from where it did")
@@ -135,7 +136,7 @@ class OpenObject:
                 await self.close()
                 await self.begin(read)
                 continue
-            read += len(piece)
+            read, breaks = read + len(piece), 0
             yield piece
 
     async def close(self) -> None:
