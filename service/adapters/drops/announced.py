@@ -88,7 +88,7 @@ class Announced:
                     raise Withheld(place, error) from error
                 raise Unavailable(str(error)) from error
             if found is not None and meant(notice, place, found):
-                return told(place, found, self._clock())
+                return told(place, found, self._clock(), notice.size)
         # Of what took its place in the bucket nothing is taken over: that has a notification of its own.
         return None if notice.etag is None else self._as_announced(notice)
 

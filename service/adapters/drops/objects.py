@@ -78,11 +78,13 @@ async def described(
     return told(place, replace(found, metadata={**found.metadata, **(metadata or {})}), clock())
 
 
-def told(place: ObjectPlace, found: Head, seen_at: float) -> Recording:
-    """The recording that the object is; `seen_at` in epoch seconds."""
-    return recording(
-        place, etag=found.etag, size=found.size, version=found.version, seen_at=seen_at, metadata=found.metadata
-    )
+def told(place: ObjectPlace, found: Head, seen_at: float, announced: int | None = None) -> Recording:
+    """The recording that the object is; `seen_at` in epoch seconds.
+
+    `announced` is the size where the HEAD tells of none, as it does through some proxies.
+    """
+    size = announced if found.size is None else found.size
+    return recording(place, etag=found.etag, size=size, version=found.version, seen_at=seen_at, metadata=found.metadata)
 
 
 async def listed(aws: Aws, under: ObjectPlace) -> AsyncIterator[Sequence[Listed]]:
