@@ -129,10 +129,16 @@ async def test_one_recording_that_cannot_be_taken_does_not_keep_all_others_out_f
 
     taken = Picky()
     announced(post, "one.mp3")
-    async with post.watching(taken, pace=replace(PACE, probe=0.05)):
-        await until(lambda: post.waiting() == (0, 1))
-        announced(post, "two.mp3", "three.mp3")
-        await until(lambda: taken.keys == ["three.mp3", "two.mp3"])
+    pace = replace(PACE, probe=0.05, first_pause=60.0, longest_pause=60.0)
+    with capture_logs() as logs:
+        async with post.watching(taken, pace=pace):
+            await until(lambda: bool(events(logs, "drops.failed")))
+            announced(post, "two.mp3", "three.mp3")
+            await until(lambda: taken.keys == ["three.mp3", "two.mp3"])
+    assert [entry["event"] for entry in events(logs, "drops.failed", "drops.watched")][1:] == [
+        "drops.failed",
+        "drops.watched",
+    ]
 
 
 async def test_what_is_in_work_stays_invisible_and_is_never_more_than_the_bound(post: Post) -> None:
