@@ -34,6 +34,7 @@ from tests.standin import QUICK, clear_faults, faults, ledger, running, set_faul
 PROMPTS = 3
 CALLS = ("upload", "submit", "read", "list", "ask")
 ANSWER_SECONDS = 0.05
+STARTS_WITHIN = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Plan:
     """How much of everything. `failing` is the share of the vendor's answers that fail, `lost` that of callbacks."""
 
     engine: str = "embedded"
+    audio: str = "upload"
     replicas: int = 1
     recordings: int = 200
     kills: int = 10
@@ -65,6 +67,7 @@ def main() -> int:
     """Run it as a command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", choices=("embedded", "aws"), default=Plan.engine)
+    parser.add_argument("--audio", choices=("upload", "presign"), default=Plan.audio, help="presign: S3 without faults")
     parser.add_argument("--replicas", type=int, default=Plan.replicas, help="killed in turn")
     parser.add_argument("--recordings", type=int, default=Plan.recordings)
     parser.add_argument("--kills", type=int, default=Plan.kills)
@@ -100,8 +103,9 @@ def rampage(plan: Plan, folder: Path, tell: Callable[[str], object] = lambda _: 
             dropped = share
             if kill == plan.kills:
                 break
-            time.sleep(dice.uniform(0.5, 2.5))
             replica = replicas[kill % plan.replicas]
+            replica.started()
+            time.sleep(dice.uniform(0.5, 2.5) * plan.replicas)
             replica.kill()
             time.sleep(4 * ANSWER_SECONDS)
             # What was billed and is stored nowhere was lost by this kill or one before, or is on its way elsewhere.
@@ -125,8 +129,10 @@ def _premises(plan: Plan, folder: Path, url: str) -> Iterator[Premises]:
         return
     with emulating(folder / "emulator.log") as emulator, failing(emulator.url, folder / "proxy.log") as proxy:
         premises = Cloud(folder, url, emulator, **patient, **emulator.environment)
-        # The vendor fetches what a signed URL names: the signature is for that very host.
-        premises.environment |= {"AWS_ENDPOINT_URL": proxy.url}
+        premises.environment |= {"AWS_ENDPOINT_URL": proxy.url, "AFTERWORD_AUDIO": plan.audio}
+        if plan.audio == "presign":
+            # A URL is signed for the host that it names, and the proxy passes another one on: S3 is asked directly.
+            premises.environment |= {"AWS_ENDPOINT_URL_S3": emulator.url}
         proxy.rules(*_aws_misfortunes(plan))
         yield premises
 
@@ -144,6 +150,7 @@ class Replica:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
+            self._begins = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve"],
                 env=self._environment,
@@ -151,6 +158,13 @@ class Replica:
                 stderr=log,
                 stdout=log,
             )
+
+    def started(self) -> None:
+        """Returns once it has begun to work: importing takes longer than a kill should wait."""
+        ends = time.monotonic() + STARTS_WITHIN
+        while b"service.started" not in self._log.read_bytes()[self._begins :]:
+            assert time.monotonic() < ends, f"it did not start: {self._log}"
+            time.sleep(0.05)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
