@@ -162,7 +162,7 @@ async def test_what_was_held_for_too_long_is_handed_back(post: Post) -> None:
     announced(post, "one.mp3")
     async with post.watching(shut, pace=replace(PACE, hold=0.0, probe=60.0)):
         await until(lambda: bool(shut.tries) and post.waiting() == (1, 0))
-    assert shut.tries == ["one.mp3"]
+    assert set(shut.tries) == {"one.mp3"}
 
 
 @pytest.mark.parametrize("error", [None, LOCKED])

@@ -50,6 +50,7 @@ async def test_what_lay_there_at_rest_is_handed_over_at_once(inbox: Path) -> Non
         "size": 5,
         "version": None,
         "digest": hashlib.sha256(b"sound").hexdigest(),
+        "etag": None,
         "metadata": {},
     }
     assert recording.dropped_at.endswith("Z")
