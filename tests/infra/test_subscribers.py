@@ -193,12 +193,24 @@ class TestTheConsumers:
         assert place.messages() == []
 
     @pytest.mark.parametrize("place", [True], indirect=True)
+    async def test_a_message_that_another_consumer_is_at_is_left_to_it(
+        self, place: Queue, aws: Aws, topic: Topic, consumer: "Consumer", table: str
+    ) -> None:
+        made = told(1, NEGATIVE)
+        await publish(aws, topic, made)
+        consumer.ledger(time.time()).claim(json.loads(made.body))
+        ran = consumed("sqs_raw.py", place, table)
+        assert (ran.stdout, ran.returncode) == ("", 0)
+        ends_visible(place, 1)
+
+    @pytest.mark.parametrize("place", [True], indirect=True)
     async def test_what_is_no_event_is_left_for_the_dead_letters_and_stops_no_other(
         self, place: Queue, aws: Aws, topic: Topic, table: str, emulator: Emulator
     ) -> None:
-        for text in ("no json", "[]", '{"type":"afterword.recording.analyzed.v2"}'):
-            emulator.client("sqs").send_message(QueueUrl=place.url, MessageBody=text)
         made = told(1, NEGATIVE)
+        later = json.dumps(json.loads(told(2).body) | {"type": "afterword.recording.analyzed.v2"})
+        for text in ("no json", "[]", later):
+            emulator.client("sqs").send_message(QueueUrl=place.url, MessageBody=text)
         await publish(aws, topic, made)
         ran = consumed("sqs_raw.py", place, table)
         assert (ids(ran.stdout), ran.returncode) == ([made.id], 1)
