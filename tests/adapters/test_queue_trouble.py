@@ -14,13 +14,21 @@ from service.domain.job import Recording
 from service.engine.errors import StoreTrouble
 from tests.contract.dropping import Taken, until
 from tests.contract.queueing import PACE, RECEIVES, Post, events, post, taken_of
-from tests.emulator import Faulty
+from tests.emulator import Faulty, client
 
 pytestmark = pytest.mark.anyio
 
 __all__ = ["post"]
 
 LOCKED = StoreTrouble("the store is locked")
+
+
+@pytest.fixture
+def ready(faulty: Faulty) -> Faulty:
+    """The proxy after its first requests, which take it seconds: nothing of ours is to be measured by them."""
+    client("sqs", faulty.url).list_queues(MaxResults=1)
+    client("s3", faulty.url).list_buckets()
+    return faulty
 
 
 class Shut:
@@ -85,10 +93,10 @@ async def test_a_mistake_of_ours_in_one_message_stops_no_other(post: Post) -> No
     assert "s3cret" not in str(logs)
 
 
-async def test_what_s3_withholds_is_told_and_comes_again_until_it_is_a_dead_letter(post: Post, faulty: Faulty) -> None:
+async def test_what_s3_withholds_is_told_and_comes_again_until_it_is_a_dead_letter(post: Post, ready: Faulty) -> None:
     announced(post, "one.mp3", "two.mp3")
     denied = {"code": "AccessDenied", "status": 403, "message": "no"}
-    faulty.rules({"service": "s3", "operation": "HeadObject", "error": denied})
+    ready.rules({"service": "s3", "operation": "HeadObject", "error": denied})
     with capture_logs() as logs:
         async with post.watching(Taken()):
             await until(lambda: len(post.given_up()) == 2)
@@ -192,8 +200,8 @@ async def test_what_comes_while_the_last_poll_is_out_is_handed_back_too(post: Po
     assert time.monotonic() - begun < 3
 
 
-async def test_a_delete_that_fails_only_means_a_redelivery(post: Post, faulty: Faulty) -> None:
-    faulty.rules(
+async def test_a_delete_that_fails_only_means_a_redelivery(post: Post, ready: Faulty) -> None:
+    ready.rules(
         {
             "service": "sqs",
             "operation": "DeleteMessageBatch",
@@ -214,15 +222,15 @@ async def test_a_delete_that_fails_only_means_a_redelivery(post: Post, faulty: F
     [("sqs", "ReceiveMessage", 403), ("s3", "HeadObject", 503)],
 )
 async def test_aws_in_trouble_is_told_once_and_waited_for(
-    post: Post, faulty: Faulty, service: str, operation: str, status: int
+    post: Post, ready: Faulty, service: str, operation: str, status: int
 ) -> None:
-    faulty.rules({"service": service, "operation": operation, "error": {"code": "SlowDown", "status": status}})
+    ready.rules({"service": service, "operation": operation, "error": {"code": "SlowDown", "status": status}})
     announced(post, "one.mp3")
     taken = Taken()
     with capture_logs() as logs:
         async with post.watching(taken):
             await until(lambda: bool(events(logs, "drops.failed")))
-            faulty.clear()
+            ready.clear()
             await until(lambda: taken.keys == ["one.mp3"])
             await until(post.settled)
     [told] = events(logs, "drops.failed")
@@ -284,10 +292,10 @@ async def test_trouble_with_what_is_known_to_be_unmatched_is_over_when_it_is(pos
         await until(lambda: taken.keys == ["a.ogg", "one.mp3"])
 
 
-async def test_a_queue_that_may_not_be_read_is_a_problem(post: Post, faulty: Faulty) -> None:
+async def test_a_queue_that_may_not_be_read_is_a_problem(post: Post, ready: Faulty) -> None:
     for operation in ("GetQueueAttributes", "ReceiveMessage"):
         error = {"code": "AccessDenied", "status": 403}
-        faulty.rules({"service": "sqs", "operation": operation, "error": error})
+        ready.rules({"service": "sqs", "operation": operation, "error": error})
         [problem], doubts = await problems(post.aws, post.url)
         assert "may not be read" in problem.what
         assert f"allow sqs:{operation}" in problem.cure
