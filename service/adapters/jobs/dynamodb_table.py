@@ -77,7 +77,8 @@ class DynamoTable:
             return replace(stored, row=row, names=gathered(stored.names, save.names), owned=owned)
 
         decide(standing)
-        await self._name(standing.row, save.names)
+        # What the row is known by already leads to it: the names are written before the row says that they are its own.
+        await self._name(standing.row, [name for name in save.names if items.digest(name) not in standing.names])
         if save.owns is None or save.owns in standing.owned:
             return (await self._writes.change(row_id, decide, first=standing)).row
         return await self._owning(standing, decide, save.owns)
