@@ -29,6 +29,8 @@ NO_ETAG: Final = '"00000000000000000000000000000000"'
 UNMET: Final = frozenset({404, 409, 412})
 ROOM: Final = "see that AWS's endpoint and region are right and can be reached from here"
 RANGE: Final = "bytes=0-0"
+READ: Final = frozenset({"NoSuchKey", "InvalidRange"})
+"""There is nothing, or nothing in it: whoever hears that may read."""
 
 PLACES: Final = ("AWS", "AWS_REGION")
 
@@ -127,7 +129,7 @@ async def _topic(aws: Aws, arn: str, tried: Tried) -> None:
 async def _results(aws: Aws, bucket: Bucket, tried: Tried) -> None:
     place, key = "AFTERWORD_RESULTS", f"{bucket.prefix}readiness"
     refused = await _refusal(aws, lambda s3: _first_byte(s3, bucket.name, key))
-    if refused is not None and refused.code != "NoSuchKey":
+    if refused is not None and refused.code not in READ:
         tried.bad(place, *_unread(bucket.name, refused, f"the bucket {bucket.name}"))
         return
 
@@ -145,7 +147,7 @@ async def _results(aws: Aws, bucket: Bucket, tried: Tried) -> None:
 
 async def _recording(aws: Aws, place: ObjectPlace, tried: Tried) -> None:
     refused = await _refusal(aws, lambda s3: _first_byte(s3, place.bucket, place.key))
-    if refused is not None and refused.code not in {"NoSuchKey", "InvalidRange"}:
+    if refused is not None and refused.code not in READ:
         tried.bad(place.uri, *_unread(place.bucket, refused, "it"))
 
 
