@@ -30,7 +30,7 @@ def reading_out(served: Object) -> Iterator[Object]:
         def do_GET(self) -> None:
             asked = self.headers["Range"]
             served.asked.append(asked)
-            if self.headers["If-Match"] != f'"{served.etag}"':
+            if self.headers.get("If-Match", f'"{served.etag}"') != f'"{served.etag}"':
                 self.send_response(412)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -242,6 +242,14 @@ async def test_a_connection_that_breaks_is_taken_up_where_it_broke(
     assert len(served.asked) == 8
 
 
+async def test_through_a_proxy_that_drops_lengths_the_announced_one_counts(
+    shelf: Shelf, faulty: Faulty, elsewhere: Aws
+) -> None:
+    made = shelf.put(body=b"sound" * 1000)
+    faulty.rules({"service": "s3", "operation": "GetObject", "times": 1, "response": {"abort_frac": 0.3}})
+    assert await read(Objects(elsewhere, lifetime=LIFETIME), made) == b"sound" * 1000
+
+
 async def test_one_that_breaks_without_end_is_given_up_for_now(elsewhere: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     with reading_out(Object(3_000_000, breaks=[0] * 20)) as served:
         monkeypatch.setenv("AWS_ENDPOINT_URL", served.url)

@@ -20,6 +20,7 @@ from service.domain.errors import StorageTrouble
 from service.domain.job import JobId
 from service.domain.places import FOLDER, Limits, place
 from service.ports import Results
+from tests.adapters.breaking_s3 import Object, reading_out
 from tests.contract.losing import losing_an_answer
 from tests.emulator import REGION, Emulator, Faulty
 
@@ -47,6 +48,12 @@ def bucket_results(aws: Aws, bucket: str) -> BucketResults:
     return BucketResults(aws, bucket, PREFIX)
 
 
+@pytest.fixture
+def elsewhere(emulator: Emulator) -> Iterator[Aws]:
+    with closing(Aws()) as aws:
+        yield aws
+
+
 @pytest.fixture(params=["folder_results", "bucket_results"])
 def results(request: pytest.FixtureRequest) -> Results:
     store: Results = request.getfixturevalue(request.param)
@@ -63,6 +70,7 @@ async def test_nothing_is_read_where_nothing_was_put(results: Results) -> None:
     await results.put_new("calls/a.json", b"1", JSON)
     assert await results.get("calls/b.json") is None
     assert await results.get("other/a.json") is None
+    assert [await results.has(key) for key in ("calls/a.json", "calls/b.json")] == [True, False]
 
 
 async def test_the_second_writer_loses_and_reads_the_first(results: Results) -> None:
@@ -89,6 +97,7 @@ async def test_an_empty_body_is_a_body(results: Results) -> None:
     assert await results.put_new("calls/empty.txt", b"", "text/plain")
     assert not await results.put_new("calls/empty.txt", b"x", "text/plain")
     assert await results.get("calls/empty.txt") == b""
+    assert await results.has("calls/empty.txt")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +162,15 @@ async def test_what_fits_into_a_bucket_is_what_its_prefix_leaves() -> None:
         limits("x" * 1000)
 
 
+async def test_half_a_result_is_none(elsewhere: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reading_out(Object(100_000, breaks=[50_000])) as served:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", served.url)
+        results = BucketResults(elsewhere, "results", "")
+        with pytest.raises(StorageTrouble, match="goes on by itself"):
+            await results.get("a.json")
+        assert len(await results.get("a.json") or b"") == served.size
+
+
 async def test_a_result_in_a_bucket_has_its_type_and_its_address(
     bucket_results: BucketResults, bucket: str, emulator: Emulator
 ) -> None:
@@ -166,7 +184,7 @@ async def test_a_result_in_a_bucket_has_its_type_and_its_address(
 async def test_what_is_too_large_to_be_ours_is_not_read(aws: Aws, bucket: str) -> None:
     small = BucketResults(aws, bucket, "", largest=3)
     await small.put_new("a.json", b"four", JSON)
-    with pytest.raises(StorageTrouble, match=rf"s3://{bucket}/a.json has 4 bytes, too many to be ours"):
+    with pytest.raises(StorageTrouble, match=rf"s3://{bucket}/a.json has more than 3 bytes"):
         await small.get("a.json")
 
 

@@ -108,7 +108,8 @@ class BucketResults:
             # S3 tells the length beforehand, a proxy before it perhaps not.
             if answer.get("ContentLength", 0) <= self._largest:
                 body: bytes = opened.read(self._largest + 1)
-                if len(body) <= self._largest:
+                # Only once it is read to its end is a body compared with its length: half a result is none.
+                if len(body) <= self._largest and not opened.read(1):
                     return body
         uri = f"{SCHEME}{self._bucket}/{named['Key']}"
         raise StorageTrouble(f"{uri} has more than {self._largest} bytes, too many to be ours; move it away")
