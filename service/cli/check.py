@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from service import telemetry
+from service.cli.aws_environment import lend
 from service.cli.complaints import FAILED, warn
+from service.cli.configuration import DOTENV
 from service.cli.figures import count, size
 from service.cli.inbox import Inbox, waiting_in
 from service.cli.probes import probe
@@ -44,6 +46,7 @@ def check(
     """
     if keys and not match:
         raise typer.BadParameter("keys go with --match")
+    lend(os.environ, DOTENV)
     reading = read(os.environ)
     problems, warnings = list(reading.problems), list(reading.warnings)
     inbox = None

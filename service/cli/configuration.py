@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from service import telemetry, wiring
+from service.cli.aws_environment import lend
 from service.cli.complaints import refusal, warn
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import Loaded
@@ -26,6 +27,7 @@ UNUSED: Final = {"ASSEMBLYAI_API_KEY": "never-sent"}
 
 def settings_for(*needs: type[Group]) -> Settings:
     """The settings that the command uses; what is doubtful is told. Raises Refused."""
+    lend(os.environ, DOTENV)
     settings = Settings.load(os.environ, DOTENV, needs)
     warn(settings.warnings)
     quiet_log(settings)

@@ -9,6 +9,8 @@ import typer
 from uvicorn import Config
 
 from service import telemetry
+from service.cli.aws_environment import lend
+from service.cli.configuration import DOTENV
 from service.cli.reading import read
 from service.cli.screen import note
 from service.domain import happened
@@ -26,6 +28,7 @@ def serve() -> None:
 
     Settings come from the environment and from .env in this folder. The log is on stderr.
     """
+    lend(os.environ, DOTENV)
     reading = read(os.environ)
     if reading.problems or reading.pipelines is None:
         raise Refused(reading.problems)

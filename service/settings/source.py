@@ -45,6 +45,12 @@ class Texts:
         files = {name + SUFFIX for name, secret in known.items() if secret}
         return [_unknown(name, [*known, *files]) for name in sorted(names - known.keys() - files)]
 
+    def written(self, prefix: str) -> Mapping[str, str]:
+        """What the `.env` file says of variables that begin so; empty ones are left out."""
+        return {
+            name: text.strip() for name, text in self._layers[1].items() if name.startswith(prefix) and text.strip()
+        }
+
     def _bad(self, place: str, what: str, cure: str) -> None:
         self.problems.append(Problem(place=place, what=what, cure=cure))
 

@@ -18,6 +18,13 @@ def test_a_token_is_the_hmac_of_the_jobs_id_in_hex() -> None:
     assert token(NEW, "job_1") == hmac.new(NEW.encode(), b"job_1", hashlib.sha256).hexdigest()
 
 
+def test_a_secret_is_named_without_telling_anything_of_it() -> None:
+    assert tokens.key_id(NEW) == tokens.key_id(NEW) != tokens.key_id(OLD)
+    assert len(tokens.key_id(NEW)) == 12
+    # Not the token of any job: whoever reads a row must not be able to sign with what is in it.
+    assert tokens.key_id(NEW) != token(NEW, "")[:12]
+
+
 @given(job=st.text(max_size=64), presented=st.binary(max_size=80))
 def test_only_the_jobs_own_token_is_genuine(job: str, presented: bytes) -> None:
     own = {token(NEW, job).encode(), token(OLD, job).encode()}
