@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from service.adapters import aws as aws_calls
 from service.adapters.aws import Aws
 from service.adapters.pipelines import InBucket
 from service.domain.errors import Problem, Refused
@@ -103,12 +102,9 @@ def test_what_is_missing_or_no_text_is_told_with_its_cure(aws: Aws, bucket: str,
         ("TeaPot", 418, "name another one in AFTERWORD_PIPELINES"),
     ],
 )
-def test_a_refusal_of_amazons_is_one_sentence(
-    faulty: Faulty, bucket: str, monkeypatch: pytest.MonkeyPatch, code: str, status: int, cure: str
-) -> None:
-    monkeypatch.setattr(aws_calls, "ATTEMPTS", 1)
+def test_a_refusal_of_amazons_is_one_sentence(faulty: Faulty, bucket: str, code: str, status: int, cure: str) -> None:
     faulty.rules({"service": "s3", "operation": "GetObject", "error": {"code": code, "status": status}})
-    aws = Aws()
+    aws = Aws(attempts=1)
     problem = refused(aws, bucket)
     aws.close()
     assert problem.place == f"s3://{bucket}/{KEY}"

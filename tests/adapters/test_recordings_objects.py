@@ -12,7 +12,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.adapters import aws as aws_calls
 from service.adapters.aws import Aws
 from service.adapters.recordings.by_kind import ByKind
 from service.adapters.recordings.files import Files
@@ -71,11 +70,10 @@ def objects(aws: Aws) -> Objects:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     """AWS as it is found once a test has changed the environment, asked once each time."""
-    monkeypatch.setattr(aws_calls, "ATTEMPTS", 1)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    with closing(Aws()) as made:
+    with closing(Aws(attempts=1)) as made:
         yield made
 
 

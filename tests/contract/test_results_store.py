@@ -11,7 +11,6 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from service.adapters import aws as aws_calls
 from service.adapters.aws import Aws
 from service.adapters.results import bucket as bucket_store
 from service.adapters.results.bucket import CONFLICTS, BucketResults, limits
@@ -234,12 +233,11 @@ async def test_a_conflicting_put_is_tried_again_and_not_without_end(
     ],
 )
 async def test_trouble_with_the_bucket_is_ours_and_says_what_to_do(
-    faulty: Faulty, bucket: str, monkeypatch: pytest.MonkeyPatch, code: str, status: int, cure: str
+    faulty: Faulty, bucket: str, code: str, status: int, cure: str
 ) -> None:
-    monkeypatch.setattr(aws_calls, "ATTEMPTS", 1)
     refused = {"code": code, "status": status, "message": "In Amazon's words."}
     faulty.rules(*({"service": "s3", "operation": each, "error": refused} for each in ("PutObject", "GetObject")))
-    with closing(Aws()) as aws:
+    with closing(Aws(attempts=1)) as aws:
         results = BucketResults(aws, bucket, "")
         for asked in (results.put_new("a.json", b"", JSON), results.get("a.json"), results.has("a.json")):
             with pytest.raises(StorageTrouble, match=f"the results bucket {bucket} cannot be used .*{cure}") as told:
