@@ -20,6 +20,7 @@ from service.adapters.jobs.dynamodb_checks import lifetime_problems, table_probl
 from service.adapters.jobs.dynamodb_counts import Kept, Worth
 from service.adapters.jobs.dynamodb_items import Oversized
 from service.adapters.jobs.dynamodb_schema import ACTIONS, EXPIRES_AT, definition
+from service.adapters.jobs.dynamodb_schema import keys as schema
 from service.domain.errors import Refused
 from service.domain.job import Status
 from service.engine.errors import LeaseLost, OwnedByAnother, StoreTrouble
@@ -73,6 +74,10 @@ def stands(emulator: Emulator, table: str, key: items.Item) -> Mapping[str, Any]
     return dict(emulator.client("dynamodb").get_item(TableName=table, Key=key)["Item"])
 
 
+def attributes(defined: Mapping[str, Any]) -> Mapping[str, str]:
+    return {each["AttributeName"]: each["AttributeType"] for each in defined["AttributeDefinitions"]}
+
+
 class TestForgetting:
     async def test_only_what_has_ended_may_be_forgotten_and_a_retry_takes_that_back(
         self, store: DynamoStore, emulator: Emulator, table: str
@@ -124,8 +129,9 @@ class TestWriting:
         await store.table.add(row("a"), ["first"])
         await store.table.add(row("a"), [f"n{number}" for number in range(150)])
         await store.table.add(row("a"), [f"m{number}" for number in range(150)])
-        found = await asyncio.gather(*(store.jobs.find(f"{part}{n}") for part in "nm" for n in range(150)))
-        assert sum(map(len, found)) == 199
+        stored = await store.table._writes.read(RowId("a"))
+        assert stored is not None
+        assert len(stored.names) == 200
         assert len(await store.jobs.find("first")) == 1
 
     async def test_facts_that_no_item_can_hold_are_refused_and_nothing_is_written(self, store: DynamoStore) -> None:
@@ -299,11 +305,7 @@ class TestTheTable:
         wanted = definition("any")
         for name in ("BillingMode", "KeySchema", "GlobalSecondaryIndexes"):
             assert stacked[name] == wanted[name]
-        pairs = [
-            {(each["AttributeName"], each["AttributeType"]) for each in of["AttributeDefinitions"]}
-            for of in (stacked, wanted)
-        ]
-        assert pairs[0] == pairs[1]
+        assert attributes(stacked) == attributes(wanted)
         assert stacked["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
         assert all(action in TEMPLATE.read_text() for action in ACTIONS)
 
@@ -316,27 +318,22 @@ class TestTheTable:
     async def test_another_s_table_is_refused_with_all_that_it_lacks(self, aws: Aws, emulator: Emulator) -> None:
         client, wrong, bare = emulator.client("dynamodb"), emulator.name("jobs"), emulator.name("jobs")
         spelled: dict[str, Any] = dict(definition(bare))
-        due, listed, _ = spelled.pop("GlobalSecondaryIndexes")
+        due, listed, _ = spelled["GlobalSecondaryIndexes"]
+        shard, ready = (each["AttributeName"] for each in due["KeySchema"])
+        due = {**due, "KeySchema": schema(ready, shard)}
         listed = {**listed, "Projection": {"ProjectionType": "KEYS_ONLY"}}
-        swapped = [
-            {**each, "KeyType": kind} for each, kind in zip(due["KeySchema"][::-1], ("HASH", "RANGE"), strict=True)
-        ]
-        due = {**due, "KeySchema": swapped}
-        client.create_table(
-            **spelled
-            | {"GlobalSecondaryIndexes": [due, listed], "AttributeDefinitions": spelled["AttributeDefinitions"][:-1]}
-        )
+        spelled["AttributeDefinitions"].pop()
+        client.create_table(**{**spelled, "GlobalSecondaryIndexes": [due, listed]})
         found = [each.what.partition("the index ")[2] or each.what for each in await table_problems(aws, bare)]
         assert found == [
-            f"`due` of the table {bare} has other keys than `due_shard` and `ready_at`",
+            f"`due` of the table {bare} has other keys than `due_shard`, `ready_at`",
             f"`listed` of the table {bare} does not carry ended_at, lane",
             f"the table {bare} has no index `ended`",
         ]
         keys = [{"AttributeName": "id", "KeyType": "HASH"}]
-        attributes = [{"AttributeName": "id", "AttributeType": "S"}]
-        client.create_table(
-            TableName=wrong, KeySchema=keys, AttributeDefinitions=attributes, BillingMode="PAY_PER_REQUEST"
-        )
+        spelled["AttributeDefinitions"] = [{"AttributeName": "id", "AttributeType": "S"}]
+        del spelled["GlobalSecondaryIndexes"]
+        client.create_table(**{**spelled, "TableName": wrong, "KeySchema": keys})
         assert [each.what for each in await table_problems(aws, wrong)] == [
             f"the table {wrong} has other keys than `pk` and `sk`"
         ]
