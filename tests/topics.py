@@ -62,9 +62,9 @@ class Topic:
     def subscribed(self, attributes: Mapping[str, str] | None = None) -> Queue:
         """A new queue that gets what the subscription's attributes let through."""
         fifo = self.arn.endswith(".fifo")
-        made = self.emulator.client("sqs").create_queue(
-            QueueName=self.emulator.name("subscriber") + ".fifo" * fifo, Attributes={"FifoQueue": "true"} if fifo else {}
-        )
+        name = self.emulator.name("subscriber") + ".fifo" * fifo
+        kind = {"FifoQueue": "true"} if fifo else {}
+        made = self.emulator.client("sqs").create_queue(QueueName=name, Attributes=kind)
         queue = Queue(self.emulator, made["QueueUrl"])
         self.emulator.client("sns").subscribe(
             TopicArn=self.arn, Protocol="sqs", Endpoint=queue.arn, Attributes=dict(attributes or {})

@@ -59,11 +59,11 @@ def event(result: StoredResult, own: Mapping[str, Attribute]) -> Event:
     if len(body) + _weight(attributes) > EVENT_AT_MOST:
         kept = {name: value for name, value in result.data.items() if name != "answers"}
         body = _body(result, kept | {"answers_omitted": True})
-        attributes = ours | _fitting(attributes, ours, EVENT_AT_MOST - len(body))
+        attributes = _fitting(attributes, ours, EVENT_AT_MOST - len(body))
     return Event(id=_id(result), body=body, attributes=attributes, group=_group(result))
 
 
-def _fitting(attributes: Mapping[str, Attribute], ours: Mapping[str, Attribute], room: int) -> Mapping[str, Attribute]:
+def _fitting(attributes: Mapping[str, Attribute], ours: Mapping[str, Attribute], room: int) -> dict[str, Attribute]:
     """Those without the longest, as many as there is room for: an event that no topic takes would never be told."""
     kept = dict(attributes)
     for name in sorted(kept.keys() - ours.keys(), key=lambda each: (_weight({each: kept[each]}), each), reverse=True):
