@@ -64,12 +64,13 @@ class Desk:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.environ = monkeypatch.setenv
-        self._capsys = capsys
+        self.monkeypatch = monkeypatch
+        self.capsys = capsys
 
     def __call__(self, *words: str) -> Ran:
-        self._capsys.readouterr()
+        self.capsys.readouterr()
         code = run(words)
-        said = self._capsys.readouterr()
+        said = self.capsys.readouterr()
         assert "Traceback" not in said.out + said.err
         return Ran(code, said.out, said.err)
 
