@@ -36,11 +36,13 @@ demo: $(VENV)/.runtime $(if $(RECORDING),$(VENV)/.recogniser)  ## the whole job 
 test: $(VENV)/.dev  ## every test, under five minutes on two cores
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev  ## lint, formatting, types, import contracts
+check: $(VENV)/.dev  ## lint, formatting, types, import contracts, templates, Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/cfn-lint infra/afterword.yaml infra/subscribers/*.yaml
+	@$(BIN)/hadolint Dockerfile
 
 coverage: $(VENV)/.dev  ## branch coverage of service/ by the whole suite, subprocesses included; fails below 95 %
 	@rm -f .coverage .coverage.*
