@@ -1,5 +1,6 @@
 """The stack of infra/afterword.yaml in the emulator, and the service on what it made."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,10 +17,12 @@ from service.settings.load import Settings
 from service.wiring import read_pipelines
 from tests.emulator import ACCOUNT, REGION, Emulator
 from tests.ports import free_port
-from tests.premises import PIPELINES, eventually
+from tests.premises import PIPELINES
 from tests.standin import KEY, script
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "afterword.yaml"
+LARGEST_BODY = 51_200
+"""Bytes (CloudFormation's documentation)."""
 WITHIN = 30.0
 HOST = "hooks.example.com"
 CALLS_BACK = {"PublicHost": HOST, "CertificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/one"}
@@ -48,8 +51,8 @@ class Stack:
 
     def task(self) -> Mapping[str, Any]:
         """The task definition that the service runs now."""
-        ecs, name = self.emulator.client("ecs"), self.outputs["ServiceName"]
-        (service,) = ecs.describe_services(cluster=self.outputs["ClusterName"], services=[name])["services"]
+        ecs = self.emulator.client("ecs")
+        (service,) = ecs.describe_services(cluster=self.name, services=[self.name])["services"]
         told: list[bytes] = []
         ecs.meta.events.register(
             "after-call.ecs.DescribeTaskDefinition", lambda http_response, **_: told.append(http_response.content)
@@ -106,16 +109,18 @@ def written() -> dict[str, Any]:
     return found
 
 
-def deployed(emulator: Emulator, *, template: str = "", **parameters: str) -> Stack:
+def deployed(emulator: Emulator, **parameters: str) -> Stack:
     """The stack, once it is made; one replica and no scaling, which is what the emulator can do."""
     name = emulator.name("st")
     given = {**_surroundings(emulator, name), **parameters, "Name": name}
     if given.get("PublicHost"):
         given = {"PublicSubnetIds": given["ServiceSubnetIds"], **given}
     formation = emulator.client("cloudformation")
+    body = TEMPLATE.read_text(encoding="utf-8")
+    assert len(body.encode()) <= LARGEST_BODY, "the template is too large to be handed over without a bucket for it"
     formation.create_stack(
         StackName=name,
-        TemplateBody=template or TEMPLATE.read_text(encoding="utf-8"),
+        TemplateBody=body,
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
@@ -210,23 +215,31 @@ class Deployment:
     def subscribed(self, policy: Mapping[str, object]) -> str:
         """The URL of a queue that hears the events that pass this filter."""
         emulator = self.stack.emulator
-        url = str(emulator.client("sqs").create_queue(QueueName=emulator.name("team"))["QueueUrl"])
+        name, topic = emulator.name("team"), self.stack.outputs["EventsTopicArn"]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        url = str(emulator.client("sqs").create_queue(QueueName=name, Attributes={"Policy": document})["QueueUrl"])
         emulator.client("sns").subscribe(
-            TopicArn=self.stack.outputs["EventsTopicArn"],
+            TopicArn=topic,
             Protocol="sqs",
-            Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{url.rpartition('/')[2]}",
+            Endpoint=arn,
             Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps(policy)},
         )
         return url
 
     async def heard(self, url: str, count: int = 1) -> list[dict[str, Any]]:
         """The events in that queue, once there are so many."""
-        found: list[dict[str, Any]] = []
-
-        def enough() -> bool:
-            answer = self.stack.emulator.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-            found.extend(json.loads(each["Body"]) for each in answer.get("Messages", ()))
-            return len(found) >= count
-
-        await eventually(enough)
+        queue, found = self.stack.emulator.client("sqs"), list[dict[str, Any]]()
+        async with asyncio.timeout(WITHIN):
+            while len(found) < count:
+                # In a thread, and waiting there: the service under test runs in this one.
+                answer = await asyncio.to_thread(queue.receive_message, QueueUrl=url, WaitTimeSeconds=1)
+                found += (json.loads(each["Body"]) for each in answer.get("Messages", ()))
         return found

@@ -33,7 +33,7 @@ def lines() -> list[dict[str, Any]]:
 
 def test_each_is_made_of_what_the_service_logs(stack: Stack) -> None:
     logs = stack.emulator.client("logs")
-    filters = logs.describe_metric_filters(logGroupName=stack.outputs["LogGroupName"])["metricFilters"]
+    filters = logs.describe_metric_filters(logGroupName=stack.resources["Log"])["metricFilters"]
     figures_of = {}
     for each in filters:
         (passed,) = [line for line in lines() if _passes(each["filterPattern"], line)]

@@ -14,7 +14,6 @@ from tests.emulator import ACCOUNT, REGION, Emulator
 from tests.infra.deployed import (
     CALLS_BACK,
     HOST,
-    TEMPLATE,
     Deployment,
     Stack,
     deployed,
@@ -25,8 +24,6 @@ from tests.infra.deployed import (
 from tests.premises import eventually
 from tests.standin import script, totals
 
-LARGEST_BODY = 51_200
-"""Bytes of a template that is handed over without a bucket for it (CloudFormation's documentation)."""
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 
 
@@ -77,10 +74,6 @@ async def test_an_existing_bucket_is_adopted_by_the_prefix_that_is_named(emulato
     assert event["subject"] == f"s3://{bucket}/calls/1.wav"
     assert totals(standin)["transcripts_billed"] == 1
     assert "RecordingsBucket" not in stack.resources
-
-
-def test_the_template_needs_no_bucket_to_be_deployed_from() -> None:
-    assert TEMPLATE.stat().st_size <= LARGEST_BODY
 
 
 def test_the_table_is_what_the_service_expects(stack: Stack) -> None:
