@@ -39,7 +39,7 @@ from service.domain.tally import Tally
 from service.engine.table import Table
 from service.ports import Drops, Events, Gates, Jobs, Pins, Ports, Results, Unmatched
 from service.settings.load import Settings
-from service.settings.values import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
+from service.settings.places import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop

@@ -19,7 +19,7 @@ from service.domain.errors import StorageTrouble
 from service.domain.objects import ObjectPlace
 from service.settings.groups import DropsPlace, EventsPlace, JobStore, ResultsPlace, Work
 from service.settings.load import Settings
-from service.settings.values import Bucket, DynamoTable, Queue, Topic
+from service.settings.places import Bucket, DynamoTable, Queue, Topic
 
 ATTEMPTS: Final = 2
 WITHIN: Final = 4.0

@@ -15,7 +15,7 @@ from service.domain.pipelines.file import Loaded
 from service.domain.tally import NoTally
 from service.settings.fields import Group
 from service.settings.load import GROUPS, Settings
-from service.settings.values import Sqlite
+from service.settings.places import Sqlite
 from service.stages.context import Context
 from service.wiring import Amazon, amazon, opened_store, wired
 

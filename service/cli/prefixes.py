@@ -14,7 +14,7 @@ from service.domain.objects import ObjectPlace, ours
 from service.domain.objects import recording as announced
 from service.domain.targets import ObjectTarget
 from service.engine.row import Lane, RowId
-from service.settings.values import Bucket
+from service.settings.places import Bucket
 from service.stages.context import Context
 from service.stages.drop import Drop
 

@@ -26,7 +26,7 @@ from service.domain.pipeline import Pipelines
 from service.engine.errors import StoreTrouble
 from service.settings.groups import Callbacks, DropsPlace, EventsPlace, JobStore, ResultsPlace, Vendor
 from service.settings.load import Settings
-from service.settings.values import Folder, JsonLines, Sqlite
+from service.settings.places import Folder, JsonLines, Sqlite
 
 WITHIN: Final = 10.0
 REFUSED: Final = 400

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from service.domain.errors import Problem
-from service.settings import values
+from service.settings import places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def anchored(value: Any, info: ValidationInfo) -> Any:
     """What lies on this machine made absolute by the base folder that the loader passes."""
     assert isinstance(info.context, dict)
     base: Path = info.context["base"]
-    return replace(value, path=values.absolute(base, value.path)) if isinstance(value, values.OnDisk) else value
+    return replace(value, path=places.absolute(base, value.path)) if isinstance(value, places.OnDisk) else value
 
 
 ANCHORED: Final = AfterValidator(anchored)

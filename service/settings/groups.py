@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from service.domain.durations import DAY
 from service.domain.errors import Problem
 from service.domain.objects import ObjectPlace
-from service.settings import values
+from service.settings import places, values
 from service.settings.fields import ANCHORED, Group, reads, variable
-from service.settings.values import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
+from service.settings.places import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
 
 HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -118,7 +118,7 @@ class Callbacks(Group):
 
 
 class PipelinesPlace(Group):
-    place: Annotated[TomlFile | ObjectPlace, reads(values.pipelines), ANCHORED] = variable(
+    place: Annotated[TomlFile | ObjectPlace, reads(places.pipelines), ANCHORED] = variable(
         "AFTERWORD_PIPELINES",
         "path or `s3://bucket/key` of the pipelines file (prompt files resolve beside it); read at start only",
         "pipelines.toml",
@@ -126,7 +126,7 @@ class PipelinesPlace(Group):
 
 
 class DropsPlace(Group):
-    place: Annotated[Folder | Queue, reads(values.drops), ANCHORED] = variable(
+    place: Annotated[Folder | Queue, reads(places.drops), ANCHORED] = variable(
         "AFTERWORD_DROPS",
         "where recordings arrive: a folder, or the URL of the SQS queue that gets the bucket's notifications",
         "./inbox",
@@ -137,7 +137,7 @@ class DropsPlace(Group):
 
 
 class JobStore(Group):
-    place: Annotated[Sqlite | DynamoTable, reads(values.jobs), ANCHORED] = variable(
+    place: Annotated[Sqlite | DynamoTable, reads(places.jobs), ANCHORED] = variable(
         "AFTERWORD_JOBS",
         "the job store: `sqlite:///relative`, `sqlite:////absolute` or `dynamodb://table`",
         "sqlite:///afterword.db",
@@ -148,13 +148,13 @@ class JobStore(Group):
 
 
 class ResultsPlace(Group):
-    place: Annotated[Folder | Bucket, reads(values.results), ANCHORED] = variable(
+    place: Annotated[Folder | Bucket, reads(places.results), ANCHORED] = variable(
         "AFTERWORD_RESULTS", "where results go: a folder or `s3://bucket/prefix`", "./results"
     )
 
 
 class EventsPlace(Group):
-    place: Annotated[JsonLines | Topic, reads(values.events), ANCHORED] = variable(
+    place: Annotated[JsonLines | Topic, reads(places.events), ANCHORED] = variable(
         "AFTERWORD_EVENTS",
         "where events go: a `.jsonl` file that they are appended to, or the ARN of an SNS topic (standard or FIFO)",
         "./events.jsonl",

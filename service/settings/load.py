@@ -29,8 +29,8 @@ from service.settings.groups import (
     Vendor,
     Work,
 )
+from service.settings.places import Folder, OnDisk, Sqlite
 from service.settings.source import Texts
-from service.settings.values import Folder, Sqlite
 
 GROUPS: Final[tuple[type[Group], ...]] = (
     Vendor,
@@ -173,7 +173,7 @@ class Settings:
         ours: list[Path] = []
         for kind in (ResultsPlace, EventsPlace, PipelinesPlace):
             place = getattr(self.groups.get(kind), "place", None)
-            ours += [place.path] if isinstance(place, values.OnDisk) else []
+            ours += [place.path] if isinstance(place, OnDisk) else []
         if JobStore in self.groups and isinstance(self.jobs.place, Sqlite):
             database = self.jobs.place.path
             ours += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]

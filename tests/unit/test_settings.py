@@ -20,7 +20,7 @@ from service.settings.groups import (
     Work,
 )
 from service.settings.load import GROUPS, VARIABLES
-from service.settings.values import Bucket, DynamoTable, Queue, Sqlite, Topic
+from service.settings.places import Bucket, DynamoTable, Queue, Sqlite, Topic
 from service.templates import starter
 from tests.unit.settings_samples import BASE, KEY, ON_AWS, SECRET, load, problems
 
