@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from service.adapters.aws import Aws
+from service.adapters.aws import Aws, AwsError
 from service.adapters.jobs.dynamodb import DynamoStore
 from service.domain.job import JobId, Status
-from service.engine.errors import LeaseLost, OwnedByAnother, StoreTrouble
+from service.engine.errors import OwnedByAnother, StoreTrouble
 from service.engine.row import Callback, Heard, Lane, Row, RowId
 from tests.adapters.jobs_table import made, opened
 from tests.contract.storing import NOW, Clock, row, save
@@ -223,18 +223,74 @@ async def test_what_botocore_sends_again_is_known_for_our_own(scene: Scene, tabl
             assert (mine.token, await scene.row(name)) == (1, mine)
 
 
-async def test_a_lost_claim_stands_beside_a_callback_that_came_meanwhile(scene: Scene, name: str) -> None:
+class Interrupted(Aws):
+    """AWS, with something that happens just before or just after one call; after it, its answer is lost."""
+
+    def __init__(self, through: Aws, operation: str, happens: Callable[[], Awaitable[object]], *, lost: bool) -> None:
+        super().__init__()
+        self._through = through
+        self._operation = operation
+        self._happens = happens
+        self._lost = lost
+
+    async def call(
+        self, service: str, operation: str, *, region: str | None = None, **parameters: Any
+    ) -> Mapping[str, Any]:
+        if operation != self._operation:
+            return await self._through.call(service, operation, region=region, **parameters)
+        self._operation = ""
+        if not self._lost:
+            await self._happens()
+            return await self._through.call(service, operation, region=region, **parameters)
+        await self._through.call(service, operation, region=region, **parameters)
+        await self._happens()
+        raise AwsError(service, "ConnectionClosedError", "", status=None)
+
+
+async def test_a_lost_claim_stands_beside_callbacks_that_came_meanwhile(
+    scene: Scene, straight: Aws, table: str, name: str
+) -> None:
+    async def called_back() -> None:
+        for _ in range(6):
+            await scene.seen.table.call_back(Callback(row_id=RowId(name), subject=None))
+
     await scene.seen.table.add(row(name))
-    scene.fail("UpdateItem", {**LOST, "latency": 50})
-    claiming = asyncio.ensure_future(scene.store.table.claim(1, only=[RowId(name)]))
-    for _ in range(3):
-        await scene.seen.table.call_back(Callback(row_id=RowId(name), subject=None))
-    (mine,) = await claiming
-    standing = await scene.row(name)
-    assert (mine.token, standing.token, standing.callbacks) == (1, 1, 3)
-    with pytest.raises(LeaseLost):
-        await scene.seen.table.save(mine.id, type(mine.token)(2), save())
-    await scene.seen.table.save(mine.id, mine.token, save())
+    aws = Interrupted(straight, "update_item", called_back, lost=True)
+    async with opened(aws, table, Clock()) as store:
+        (mine,) = await store.table.claim(1, only=[RowId(name)])
+    assert await scene.row(name) == mine
+    assert (mine.token, mine.claims, mine.callbacks) == (1, 1, 6)
+
+
+async def test_a_lost_callback_counts_once_beside_those_that_came_meanwhile(
+    scene: Scene, straight: Aws, table: str, name: str
+) -> None:
+    async def called_back() -> None:
+        for _ in range(2):
+            await scene.seen.table.call_back(Callback(row_id=RowId(name), subject=None))
+
+    await scene.seen.table.add(row(name))
+    async with opened(Interrupted(straight, "update_item", called_back, lost=True), table, Clock()) as store:
+        await store.table.call_back(Callback(row_id=RowId(name), subject=None))
+    assert (await scene.row(name)).callbacks == 3
+
+
+async def test_a_statement_that_another_was_quicker_than_is_repeated_alone(
+    scene: Scene, straight: Aws, table: str, emulator: Emulator
+) -> None:
+    names = [RowId(emulator.name("job")) for _ in range(4)]
+    for each in names:
+        await scene.seen.table.add(row(each))
+
+    async def claimed() -> None:
+        assert len(await scene.seen.table.claim(1, only=names[:1])) == 1
+
+    aws = Interrupted(straight, "batch_execute_statement", claimed, lost=False)
+    async with opened(aws, table, Clock()) as store:
+        calls = (store.table.call_back(Callback(row_id=each, subject=None)) for each in [*names, *names])
+        assert set(await asyncio.gather(*calls)) == {Heard.COUNTED}
+    standing = [await scene.row(each) for each in names]
+    assert [(each.callbacks, each.token) for each in standing] == [(2, 1), (2, 0), (2, 0), (2, 0)]
 
 
 async def test_trouble_names_the_table_and_nothing_that_was_to_be_written(scene: Scene, name: str, table: str) -> None:

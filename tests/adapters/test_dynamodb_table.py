@@ -124,6 +124,10 @@ class TestWriting:
         with counted(monkeypatch) as called:
             assert not (await store.table.add(row("a"), ["two", "one"]))[1]
         assert called == ["get_item"]
+        (held,) = await store.table.claim(1)
+        with counted(monkeypatch) as called:
+            await store.table.save(held.id, held.token, save(names=("one",)))
+        assert called == ["get_item", "update_item"]
 
     async def test_a_row_keeps_so_many_names_and_no_more(self, store: DynamoStore) -> None:
         await store.table.add(row("a"), ["first"])
