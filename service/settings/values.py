@@ -153,14 +153,14 @@ def url(text: str, example: str) -> SplitResult:
     if not _VISIBLE.fullmatch(text):
         raise Bad("it holds blanks or characters beyond ASCII", cure)
     try:
-        url = urlsplit(text)
-        port = url.port
+        parts = urlsplit(text)
+        port = parts.port
     except ValueError:
         raise Bad("it is no URL", cure) from None
-    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise Bad("it is no http or https URL with a host", cure)
-    if "@" in url.netloc:
+    if "@" in parts.netloc:
         raise Bad("it holds a user or password", f"leave them out: {cure}")
     if "?" in text or "#" in text:
         raise Bad("it has a query or fragment", f"leave it out: {cure}")
-    return url
+    return parts
