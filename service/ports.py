@@ -266,6 +266,29 @@ class Gates(Protocol):
         ...
 
 
+class Store(Protocol):
+    """An open job store: the ports that it serves, whichever engine keeps it."""
+
+    @property
+    def table(self) -> Table: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def pins(self) -> Pins: ...
+    @property
+    def gates(self) -> Gates: ...
+    @property
+    def unmatched(self) -> Unmatched: ...
+
+    async def ready(self) -> None:
+        """Returns if the engine answers and may be worked with. Raises StoreTrouble."""
+        ...
+
+    async def prune(self, older_than: float) -> int:
+        """Forget what ended and was last written before `older_than`; how many, 0 when none is left."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """A stage's signature is its list of side effects."""

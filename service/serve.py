@@ -29,13 +29,13 @@ from service.operations import Operations
 from service.ops.app import ops
 from service.ops.heartbeat import EVERY, Heartbeat
 from service.ops.metrics import Metrics, Scrapes
-from service.ports import Ports
+from service.ports import Results, Store
 from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.drop import Drop
 from service.stages.overview import overview
 from service.stages.step import step
-from service.wiring import Amazon, Store, amazon, drops, intake, opened_store, refuse_missing, wired
+from service.wiring import Amazon, amazon, drops, intake, opened_store, refuse_missing, wired
 
 BACKLOG: Final = 2048
 LAST_ANSWERS: Final = 2
@@ -106,7 +106,7 @@ async def running(
             )
             drop = intake(context, lambda job_id: workers.wake(RowId(job_id)))
             servers = [
-                _server(_public(settings, context, workers), public),
+                _server(_public(settings, context, store, workers), public),
                 _server(_private(settings, context, drop, aws, metrics), private),
             ]
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
@@ -152,12 +152,12 @@ def _workers(settings: Settings, context: Context) -> Workers:
     )
 
 
-def _public(settings: Settings, context: Context, workers: Workers) -> ASGIApp:
+def _public(settings: Settings, context: Context, store: Store, workers: Workers) -> ASGIApp:
     return receiver(
         call_back=context.ports.table.call_back,
         secrets=[secret.get_secret_value() for secret in settings.callbacks.secrets],
         public_url=settings.callbacks.public_url or "",
-        ready=Readiness(readiness_checks(context.ports), clock=time.monotonic),
+        ready=Readiness(readiness_checks(store, context.ports.results), clock=time.monotonic),
         tally=context.tally,
         woken=workers.wake,
         stopping=lambda: workers.stopping,
@@ -165,12 +165,9 @@ def _public(settings: Settings, context: Context, workers: Workers) -> ASGIApp:
     )
 
 
-def readiness_checks(ports: Ports) -> Mapping[str, Check]:
+def readiness_checks(store: Store, results: Results) -> Mapping[str, Check]:
     """What must answer before balancers send anything here: our own engines, each asked something small."""
-    return {
-        "jobs": lambda: ports.jobs.get(RowId("readiness")),
-        "results": lambda: ports.results.has("readiness"),
-    }
+    return {"jobs": store.ready, "results": lambda: results.has("readiness")}
 
 
 def _private(settings: Settings, context: Context, drop: Drop, aws: Amazon, metrics: Metrics) -> ASGIApp:

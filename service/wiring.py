@@ -6,7 +6,7 @@ from asyncio import Semaphore
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from service.adapters import missing
 from service.adapters.assemblyai.client import open_client
@@ -36,8 +36,7 @@ from service.domain.pipelines.file import Loaded, load, load_from
 from service.domain.places import FOLDER, Limits
 from service.domain.retry import Retry
 from service.domain.tally import Tally
-from service.engine.table import Table
-from service.ports import Drops, Events, Gates, Jobs, Pins, Ports, Results, Unmatched
+from service.ports import Drops, Events, Ports, Results, Store
 from service.settings.load import Settings
 from service.settings.places import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
 from service.stages.completions import Completions
@@ -52,29 +51,6 @@ UNHEARD: Final = 8
 """Questions that may be out to a model before its first answer has told how many it takes."""
 DOCUMENTS: Final = 8
 """Whole transcripts in memory at once, outside of the client that reads them."""
-
-
-class Store(Protocol):
-    """An open job store: the ports that it serves, whichever engine keeps it."""
-
-    @property
-    def table(self) -> Table: ...
-    @property
-    def jobs(self) -> Jobs: ...
-    @property
-    def pins(self) -> Pins: ...
-    @property
-    def gates(self) -> Gates: ...
-    @property
-    def unmatched(self) -> Unmatched: ...
-
-    async def ready(self) -> None:
-        """Returns if the engine answers and may be worked with. Raises StoreTrouble."""
-        ...
-
-    async def prune(self, older_than: float) -> int:
-        """Forget what ended and was last written before `older_than`; how many, 0 when none is left."""
-        ...
 
 
 @contextmanager

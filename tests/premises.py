@@ -12,9 +12,10 @@ import httpx2
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import load
 from service.engine.row import Row
+from service.ports import Store
 from service.serve import Addresses, running
 from service.settings.load import Settings
-from service.wiring import Store, amazon, opened_store
+from service.wiring import amazon, opened_store
 from tests.ports import free_port
 from tests.standin import KEY, write_script
 
