@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from service.adapters.jobs.dynamodb_schema import EXPIRES_AT, INDEXES, KEY_TYPES, definition
+from service.domain.job import JobId
+from service.domain.places import place
 from service.settings.groups import DropsPlace, EventsPlace, JobStore, PipelinesPlace, ResultsPlace
 from service.settings.load import VARIABLES, Settings
 from tests.emulator import ACCOUNT, REGION, Emulator
@@ -99,6 +102,18 @@ class TestTheTask:
         assert settings.callbacks.public_url == f"https://{HOST}"
         assert settings.deployment.log_format == "json"
 
+    def test_there_are_as_many_as_are_asked_for(self) -> None:
+        # The emulator takes no number but a plain one.
+        resources = written()["Resources"]
+        wanted = {"!Ref": "Replicas"}
+        assert resources["Service"]["Properties"]["DesiredCount"] == {"!If": ["RunsOne", 1, wanted]}
+        assert resources["ScalableReplicas"]["Properties"]["MinCapacity"] == wanted
+
+    def test_a_deployment_that_does_not_come_up_is_taken_back(self) -> None:
+        deployment = written()["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]
+        assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+        assert deployment["MinimumHealthyPercent"] >= 100
+
     def test_it_may_stop_in_its_own_time(self, stack: Stack) -> None:
         grace = Settings.load(stack.environment).work.shutdown_grace
         assert grace + 5 <= stack.container["stopTimeout"] <= 120, "Fargate gives two minutes at most"
@@ -111,7 +126,8 @@ class TestTheTask:
         assert Settings.load(stack.environment).ops.host == "127.0.0.1"
 
     def test_its_health_is_that_of_the_process_alone(self, stack: Stack) -> None:
-        (targets,) = stack.emulator.client("elbv2").describe_target_groups()["TargetGroups"][-1:]
+        balancing = stack.emulator.client("elbv2")
+        (targets,) = balancing.describe_target_groups(TargetGroupArns=[stack.resources["Targets"]])["TargetGroups"]
         assert targets["HealthCheckPath"] == "/healthz"
         assert "/healthz" in stack.container["healthCheck"]["command"][-1]
 
@@ -192,7 +208,11 @@ class TestWhoGetsIn:
         (reading,) = [each for each in json.loads(policy)["Statement"] if each["Effect"] == "Allow"]
         assert reading["Action"] == "s3:GetObject"
         assert reading["Principal"]["AWS"] == ["111111111111", "222222222222"]
-        assert all("/job_*/" in resource for resource in reading["Resource"])
+        patterns = [each.rpartition(":::")[2].partition("/")[2] for each in reading["Resource"]]
+        files = place("calls", "calls/1.wav", JobId(f"job_{'0' * 32}"))
+        named = [files.result(1), files.result(2), files.transcript_json, files.transcript_txt, files.captions("srt")]
+        assert all(any(fnmatchcase(key, pattern) for pattern in patterns) for key in named)
+        assert not any(fnmatchcase(files.answer("summary", 1), pattern) for pattern in patterns)
         topic = emulator.client("sns").get_topic_attributes(TopicArn=stack.outputs["EventsTopicArn"])["Attributes"]
         (subscribing,) = [each for each in json.loads(topic["Policy"])["Statement"] if each["Effect"] == "Allow"]
         assert subscribing["Action"] == "sns:Subscribe"
