@@ -23,7 +23,7 @@ TIMES = 10
 
 
 def announcements(cloud: Cloud, key: str) -> Sequence[str]:
-    """S3's notification and EventBridge's, as their documentation has them: bare, as raw from SNS, and wrapped by it."""
+    """S3's notification and EventBridge's, as their documentation has them: bare, raw from SNS, and wrapped by it."""
     head = cloud.emulator.client("s3").head_object(Bucket=cloud.recordings, Key=key)
     told = {"size": head["ContentLength"], "eTag": bare_etag(head["ETag"]), "sequencer": "0055AED6DCD90281E5"}
     of_s3 = {
