@@ -42,7 +42,7 @@ check: $(VENV)/.dev  ## lint, formatting, types, import contracts, templates, Do
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/cfn-lint infra/afterword.yaml infra/subscribers/*.yaml
-	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/hadolint Dockerfile infra/local/Dockerfile
 
 coverage: $(VENV)/.dev  ## branch coverage of service/ by the whole suite, subprocesses included; fails below 95 %
 	@rm -f .coverage .coverage.*

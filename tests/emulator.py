@@ -98,7 +98,13 @@ def client(service: str, url: str, **credentials: str) -> Any:
 def emulating(log: Path, port: int | None = None, **environment: str) -> Iterator[Emulator]:
     """An emulator of its own, for tests that need it set up otherwise (`AUTH="true"`)."""
     port = port or free_port()
-    variables = {"GATEWAY_PORT": str(port), "MINISTACK_HOST": "127.0.0.1", "LOG_LEVEL": "ERROR", **environment}
+    variables = {
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "BIND_HOST": "127.0.0.1",
+        "LOG_LEVEL": "ERROR",
+        **environment,
+    }
     with _process([str(Path(sys.executable).with_name("ministack"))], variables, log):
         url = f"http://127.0.0.1:{port}"
         _answering(f"{url}/_ministack/health", log)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 from anyio import to_thread
@@ -30,7 +29,7 @@ from service.settings.places import Folder, JsonLines, Sqlite
 
 WITHIN: Final = 10.0
 REFUSED: Final = 400
-NOT_POSTED: Final = 405
+NOT_GENUINE: Final = 401
 CALLBACK: Final = "/callbacks/check"
 
 
@@ -182,19 +181,18 @@ async def _gateway(settings: Settings, client: httpx2.AsyncClient, tried: Tried)
 
 
 async def _public(url: str, client: httpx2.AsyncClient, tried: Tried) -> None:
-    # Below a path there are callbacks and nothing else, and they are posted: whoever says so is the service.
-    path, well = ("/healthz", range(REFUSED)) if not urlsplit(url).path.strip("/") else (CALLBACK, (NOT_POSTED,))
-    status = await _status(client, url.rstrip("/") + path)
-    if status not in well:
-        what = f"{path} does not answer there" if status is None else f"{path} answers {status} there"
+    # A balancer may pass on callbacks and nothing else, and this is none: whoever says so is the service.
+    status = await _status(client, url.rstrip("/") + CALLBACK, method="POST")
+    if status != NOT_GENUINE:
+        what = f"{CALLBACK} does not answer there" if status is None else f"{CALLBACK} answers {status} there"
         cure = "start the service; if it runs, mend the way to it: AssemblyAI calls back there"
         tried.doubt("AFTERWORD_PUBLIC_URL", what, cure)
 
 
-async def _status(client: httpx2.AsyncClient, url: str) -> int | None:
+async def _status(client: httpx2.AsyncClient, url: str, method: str = "GET") -> int | None:
     """None when nothing answers; bodies are not read."""
     try:
-        async with client.stream("GET", url, timeout=WITHIN) as answer:
+        async with client.stream(method, url, timeout=WITHIN) as answer:
             return answer.status_code
     except (httpx2.HTTPError, httpx2.InvalidURL):
         return None

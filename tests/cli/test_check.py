@@ -199,7 +199,7 @@ def test_a_public_url_that_does_not_answer_is_only_a_doubt(configured: Desk) -> 
     configured.environ("AFTERWORD_WEBHOOK_SECRETS", "x" * 32)
     ran = configured("check")
     assert ran.code == 0
-    assert "warning: AFTERWORD_PUBLIC_URL: /healthz does not answer there; start the service" in ran.err
+    assert "warning: AFTERWORD_PUBLIC_URL: /callbacks/check does not answer there; start the service" in ran.err
 
 
 @pytest.mark.parametrize(("version", "doubt"), [((3, 40, 1), True), ((3, 44, 6), False), ((3, 51, 3), False)])

@@ -94,7 +94,7 @@ def test_the_service_serves_until_it_is_told_to_stop(configured: Desk) -> None:
     configured.dotenv(settings | {"AFTERWORD_REGOIN": "eu"})
     with Service(configured.folder) as service:
         assert httpx2.get(f"{settings['AFTERWORD_PUBLIC_URL']}/healthz").is_success
-        assert not configured("check").err.count("/healthz")
+        assert not configured("check").err.count("AFTERWORD_PUBLIC_URL")
     lines = [json.loads(line) for line in service.log.splitlines()]
     assert lines[-1]["event"] == "service.stopped"
     assert [line["place"] for line in lines if line["event"] == "setting.doubted"] == ["AFTERWORD_REGOIN"]

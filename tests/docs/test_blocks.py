@@ -55,6 +55,10 @@ def test_json_that_is_shown_is_what_it_says(block: Block) -> None:
     elif "rules" in shown:
         for rule in shown["rules"]:
             parse_rule(rule, itertools.count(1))
+    elif "outcome" in shown:
+        # A filter policy: attributes that every event has, or that a pipeline adds, and the values that are wanted.
+        assert {"type", "pipeline", "outcome"} & shown.keys()
+        assert all(isinstance(values, list) for values in shown.values())
     else:
         assert [each.speaker for each in from_script(shown).utterances] == ["A", "B"]
 

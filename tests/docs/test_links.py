@@ -83,7 +83,7 @@ def shown() -> set[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Every command of ours that is shown, with its options."""
     found = set()
     for line in commands():
-        for call in re.findall(r"(?:^|\s)afterword ((?:[a-z]+)(?:[^|;]*))", line.partition("#")[0]):
+        for call in re.findall(r"(?:^|\s)afterword ((?!afterword\b)(?:[a-z]+)(?:[^|;]*))", line.partition("#")[0]):
             words = call.split()
             depth = 2 if words[0] == "jobs" and len(words) > 1 else 1
             found.add((tuple(words[:depth]), tuple(OPTION.findall(call))))
