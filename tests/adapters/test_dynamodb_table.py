@@ -270,6 +270,21 @@ class TestReading:
         now = 6.0
         assert await kept.get() == 3
 
+    async def test_a_count_that_takes_longer_than_somebody_waits_is_there_for_the_next(self) -> None:
+        asked, counted = 0, asyncio.Event()
+
+        async def ask() -> tuple[int, float]:
+            nonlocal asked
+            asked += 1
+            await counted.wait()
+            return asked, 0.0
+
+        kept = Kept(ask, Worth(least=1.0, rate=1.0), lambda: 0.0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(kept.get(), 0.01)
+        counted.set()
+        assert await kept.get() == 1
+
 
 class TestClock:
     @pytest.mark.parametrize(

@@ -40,15 +40,25 @@ class Kept(Generic[T]):
         self._monotonic = monotonic
         self._until = float("-inf")
         self._figure: T | None = None
-        self._turn = asyncio.Lock()
+        self._asking: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
         """Raises what asking raises."""
-        async with self._turn:
-            if self._figure is None or self._monotonic() >= self._until:
-                self._figure, units = await self._ask()
-                self._until = self._monotonic() + max(self._worth.least, units / max(self._worth.rate, 1e-9))
-            return self._figure
+        if self._asking is None:
+            if self._figure is not None and self._monotonic() < self._until:
+                return self._figure
+            self._asking = asyncio.create_task(self._asked(), name="jobs-count")
+        # In a task of its own: a count that takes longer than whoever asked will wait is there for the next one.
+        return await asyncio.shield(self._asking)
+
+    async def _asked(self) -> T:
+        try:
+            figure, units = await self._ask()
+        finally:
+            self._asking = None
+        self._figure = figure
+        self._until = self._monotonic() + max(self._worth.least, units / max(self._worth.rate, 1e-9))
+        return figure
 
 
 class Counts:
