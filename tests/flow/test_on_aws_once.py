@@ -25,15 +25,16 @@ TIMES = 10
 def announcements(cloud: Cloud, key: str) -> Sequence[str]:
     """S3's notification and EventBridge's, as their documentation has them: bare, raw from SNS, and wrapped by it."""
     head = cloud.emulator.client("s3").head_object(Bucket=cloud.recordings, Key=key)
+    version = head["VersionId"]
     told = {"size": head["ContentLength"], "eTag": bare_etag(head["ETag"]), "sequencer": "0055AED6DCD90281E5"}
     of_s3 = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
-        "s3": {"bucket": {"name": cloud.recordings}, "object": {"key": quote_plus(key), **told}},
+        "s3": {"bucket": {"name": cloud.recordings}, "object": {"key": quote_plus(key), **told, "versionId": version}},
     }
-    # EventBridge encodes no key and spells the etag another way.
-    etag = {"etag": told["eTag"], "size": told["size"]}
+    # EventBridge encodes no key and spells the rest another way.
+    etag = {"etag": told["eTag"], "size": told["size"], "version-id": version}
     of_eventbridge = {
         "detail-type": "Object Created",
         "source": "aws.s3",
@@ -51,7 +52,8 @@ def test_every_way_of_hearing_of_an_object_again_makes_nothing_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert len(LONGEST.encode()) == 1024
-    cloud = Cloud(tmp_path, standin, emulator)
+    # Where there are versions, a notification tells of one and a listing does not.
+    cloud = Cloud(tmp_path, standin, emulator, versioned=True)
     made = {cloud.put(key, f"This is number {number}."): number for number, key in enumerate(KEYS)}
     heard = [each for key in KEYS for each in announcements(cloud, key)] * TIMES
     cloud.send(*heard)
