@@ -44,6 +44,7 @@ from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
+from service.stages.room import Room
 
 Amazon = Aws
 
@@ -127,6 +128,7 @@ async def wired(
             pipelines=pipelines,
             polls=Polls(time.monotonic),
             holdback=Holdback(time.monotonic),
+            room=Room(time.monotonic),
             completions=Completions(),
             tally=tally,
             clock=time.time,

@@ -15,6 +15,7 @@ from service.ports import Ports
 from service.stages.completions import Completions
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
+from service.stages.room import Room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Context:
     pipelines: Pipelines
     polls: Polls
     holdback: Holdback
+    room: Room
     completions: Completions
     tally: Tally
     clock: Callable[[], float]

@@ -160,11 +160,12 @@ async def _room_at_vendor(hold: Hold, context: Context) -> None:
         return
     counts = await context.ports.jobs.counts()
     there = sum(count.rows for count in counts if count.status == Status.SUBMITTED and count.lane == Lane.BACKFILL)
-    if there >= BACKFILL_AT_VENDOR:
+    if context.room.there(there) >= BACKFILL_AT_VENDOR:
         waiting = sum(count.rows for count in counts if count.status == Status.RECEIVED and count.lane == Lane.BACKFILL)
         # All who wait ask so often together, however many they are: each question is two writes and a count.
         pause = max(SHORTEST_REST, waiting / ROOM_ASKED) * context.random.uniform(0.5, 1.5)
         raise Throttled("as much backfill as allowed is at the vendor", retry_after=pause)
+    context.room.sent()
 
 
 async def _brought(hold: Hold, job: Job, context: Context) -> tuple[Job, str]:

@@ -2,14 +2,17 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from service.adapters.jobs.sqlite_listing import SqliteJobs
 from service.domain.job import Status
 from service.engine.row import Lane, Row
+from service.ports import Count
 from service.stages.drop import job, row
 from service.stages.submit import BACKFILL_AT_VENDOR
 from service.wiring import described
@@ -97,6 +100,33 @@ async def test_backfill_leaves_room_at_the_vendor_and_fresh_recordings_pass_it(p
     assert waiting is not None
     assert (waiting.status, waiting.facts.get("trouble")) == (Status.RECEIVED, None)
     assert totals(premises.standin)["transcripts_billed"] == 1
+
+
+async def test_backfill_leaves_room_at_the_vendor_though_a_count_is_old(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = [await made(premises, f"elsewhere/{number}.wav", Lane.BACKFILL) for number in range(4)]
+    long_ago = Count(
+        status=Status.SUBMITTED.value, lane="backfill", rows=BACKFILL_AT_VENDOR - 2, due=0, parked=0, oldest_due_at=None
+    )
+
+    async def kept(_: SqliteJobs) -> Sequence[Count]:
+        return [long_ago]
+
+    monkeypatch.setattr(SqliteJobs, "counts", kept)
+    async with premises.store() as store:
+        for each in new:
+            await store.table.add(each)
+
+        async def rest() -> bool:
+            rows = [await store.jobs.get(each.id) for each in new]
+            return sum(row is not None and (row.due_at is None or row.due_at > time.time() + 1) for row in rows) == 4
+
+        async with premises.serving():
+            # Of these, and of the fresh one that lies in the inbox.
+            await premises.heard(2 + 1)
+            await until(rest)
+    assert len(ledger(premises.standin)["submissions"]) == 2 + 1
 
 
 async def test_a_job_that_ten_workers_in_a_row_came_no_further_with_ends_as_failed(premises: Premises) -> None:
