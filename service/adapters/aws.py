@@ -18,8 +18,8 @@ CALLS_AT_ONCE: Final = 32
 """Calls to one AWS service at once; one that hangs must not take the threads of the others."""
 CONNECT_WITHIN: Final = 3.0
 ANSWER_WITHIN: Final = 8.0
-POLL_WITHIN: Final = 30.0
-"""An answer of SQS, which holds a poll for up to 20 seconds on purpose."""
+POLL_WITHIN: Final = 15.0
+"""An answer of SQS, which holds a poll for some seconds on purpose; a process that stops may wait for as long."""
 ATTEMPTS: Final = 3
 """Of each call, by botocore, with its pauses; whoever calls decides what follows when none of them went through."""
 LONGEST_MESSAGE: Final = 300
@@ -89,6 +89,7 @@ class Aws:
     def __init__(self, *, attempts: int = ATTEMPTS, within: float | None = None) -> None:
         self._attempts = attempts
         self._within = within
+        self._closed = False
         self._session: Any = None
         self._prepared: dict[str, list[Callable[[Any], None]]] = {}
         self._clients: dict[tuple[str, str | None], Any] = {}
@@ -101,10 +102,8 @@ class Aws:
         """One call, such as `call("s3", "head_object", Bucket=…, Key=…)`; `region` as for `run`. Raises AwsError."""
         return await self.run(service, lambda client: getattr(client, operation)(**parameters), region=region)
 
-    async def run(
-        self, service: str, act: Callable[[Any], T], *, abandon: bool = False, region: str | None = None
-    ) -> T:
-        """What `act` does with the service's client in a thread; `abandon`: leave it alone there when cancelled.
+    async def run(self, service: str, act: Callable[[Any], T], *, region: str | None = None) -> T:
+        """What `act` does with the service's client in a thread, where it goes on to its end should we be cancelled.
 
         `region` is for what names its own (an ARN); without, boto3's settings tell it. Raises AwsError.
         """
@@ -113,7 +112,7 @@ class Aws:
         def call() -> T:
             return told(service, lambda: act(self.client(service, region)))
 
-        return await to_thread.run_sync(call, limiter=limit, abandon_on_cancel=abandon)
+        return await to_thread.run_sync(call, limiter=limit)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """The client itself, for use in a thread. Raises what botocore raises where it cannot be made."""
@@ -139,7 +138,8 @@ class Aws:
             return self._opened().get_credentials()
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections. A call that is out ends with its answer, and is not tried again."""
+        self._closed = True
         with self._making:
             while self._clients:
                 self._clients.popitem()[1].close()
@@ -159,7 +159,14 @@ class Aws:
         )
         # boto3 itself reads only AWS_DEFAULT_REGION.
         here = region or os.environ.get("AWS_REGION") or None
-        return self._opened().client(service, region_name=here, config=config)
+        client = self._opened().client(service, region_name=here, config=config)
+        client.meta.events.register("before-send", self._unless_closed)
+        return client
+
+    def _unless_closed(self, **_: object) -> None:
+        # A process waits for its threads before it ends: three attempts at what does not answer take minutes.
+        if self._closed:
+            raise AwsError("AWS", "Closed", "", status=None)
 
     def _opened(self) -> Any:
         # What botocore imports takes most of a second: only a process that needs it pays for it.

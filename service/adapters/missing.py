@@ -57,7 +57,7 @@ async def all_of(asked: Sequence[Awaitable[Sequence[Problem]]]) -> Sequence[Prob
 async def _gone(aws: Aws, service: str, ask: Ask, codes: Sequence[str], region: str | None = None) -> bool:
     try:
         async with asyncio.timeout(WITHIN):
-            await aws.run(service, ask, abandon=True, region=region)
+            await aws.run(service, ask, region=region)
     except AwsError as error:
         return any(code in error.code for code in codes)
     except TimeoutError:
