@@ -200,7 +200,7 @@ async def test_what_comes_while_the_last_poll_is_out_is_handed_back_too(post: Po
     assert time.monotonic() - begun < 3
 
 
-async def test_a_delete_that_fails_only_means_a_redelivery(post: Post, ready: Faulty) -> None:
+async def test_a_delete_that_is_denied_is_told_and_only_means_a_redelivery(post: Post, ready: Faulty) -> None:
     ready.rules(
         {
             "service": "sqs",
@@ -211,10 +211,13 @@ async def test_a_delete_that_fails_only_means_a_redelivery(post: Post, ready: Fa
     )
     announced(post, "one.mp3")
     taken = Taken()
-    async with post.watching(taken, pace=replace(PACE, visible=1)):
-        await until(lambda: len(taken.recordings) == 2)
-        await until(post.settled)
+    with capture_logs() as logs:
+        async with post.watching(taken, pace=replace(PACE, visible=1)):
+            await until(lambda: len(taken.recordings) == 2)
+            await until(post.settled)
     assert set(taken.keys) == {"one.mp3"}
+    [told] = events(logs, "drops.failed")
+    assert (told["log_level"], told["operation"]) == ("warning", "delete_message_batch")
 
 
 @pytest.mark.parametrize(

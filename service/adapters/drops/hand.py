@@ -170,11 +170,15 @@ class Hand:
         await self._batch("change_message_visibility_batch", entries)
 
     async def _batch(self, operation: str, entries: Sequence[dict[str, Any]]) -> None:
-        """Whatever fails of it only means that a message comes again."""
+        """Whatever fails of it only means that a message comes again.
+
+        One that always does ends among the dead letters, its recording done or not: what may not be done is told.
+        """
         try:
             answer = await self._aws.call("sqs", operation, QueueUrl=self._url, Entries=entries)
         except AwsError as error:
-            self._log.debug(DROPS_FAILED, queue=self._url, operation=operation, reason=str(error))
+            tell = self._log.warning if error.denied else self._log.debug
+            tell(DROPS_FAILED, queue=self._url, operation=operation, reason=str(error))
         else:
             for failed in answer.get("Failed", ()):
                 self._log.debug(DROPS_FAILED, queue=self._url, operation=operation, reason=failed.get("Code"))
