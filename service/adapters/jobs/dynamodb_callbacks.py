@@ -58,7 +58,8 @@ class Callbacks:
             raise StoreTrouble(f"the job table {self._writes.calls.table} takes no more callbacks")
         told: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(callback, told))
-        if len(self._senders) < BATCHES_AT_ONCE:
+        # One that has just ended may still be among them, and looks no more whether anything waits.
+        if sum(not sender.done() for sender in self._senders) < BATCHES_AT_ONCE:
             sender = asyncio.create_task(self._send(), name="jobs-callbacks")
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
