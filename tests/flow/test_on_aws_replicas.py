@@ -89,9 +89,11 @@ async def test_messages_in_hand_are_handed_back(
 
 
 async def test_with_each_acknowledgement_lost_once_the_books_are_those_of_one_machine(
-    tmp_path: Path, standin: str, emulator: Emulator, trouble: Faulty
+    tmp_path: Path, standin: str, emulator: Emulator, trouble: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud = Cloud(tmp_path, standin, emulator)
+    # Where nothing is presigned, S3 too is asked through the proxy.
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    cloud = Cloud(tmp_path, standin, emulator, AFTERWORD_AUDIO="upload")
     lost = {"response": {"abort_frac": 0.0}}
     # Every second call is carried out and not answered: whatever is written, is written again.
     every_other = {"sequence": {"fail": 1, "pass": 1}, **lost}
@@ -100,6 +102,7 @@ async def test_with_each_acknowledgement_lost_once_the_books_are_those_of_one_ma
             {"service": "dynamodb", "operation": operation, **every_other}
             for operation in ("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "BatchExecuteStatement")
         ),
+        {"service": "s3", "operation": "PutObject", **every_other},
         {"service": "sns", "operation": "Publish", **every_other},
         {"service": "sqs", "operation": "DeleteMessageBatch", "times": 1, **lost},
     )
@@ -110,7 +113,7 @@ async def test_with_each_acknowledgement_lost_once_the_books_are_those_of_one_ma
         await cloud.heard(jobs)
         await until(lambda: ended(cloud))
     fired = {each["operation"] for each in trouble.fired()}
-    assert {"PutItem", "UpdateItem", "Publish", "DeleteMessageBatch"} <= fired
+    assert {"PutItem", "UpdateItem", "PutObject", "Publish", "DeleteMessageBatch"} <= fired
     trouble.clear()
     rows = await cloud.rows()
     found = totals(standin)
