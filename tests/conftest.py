@@ -1,5 +1,9 @@
 """Fixtures for all tests."""
 
+import functools
+from collections.abc import Iterator
+
+import httpcore2
 import pytest
 
 from tests.emulator import aws, emulator, faulty, proxy  # noqa: F401  # fixtures are found by being here
@@ -8,3 +12,11 @@ from tests.emulator import aws, emulator, faulty, proxy  # noqa: F401  # fixture
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities() -> Iterator[None]:
+    """Each HTTP client reads the system's certificates, though none speaks TLS here: once for all is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore2, "default_ssl_context", functools.cache(httpcore2.default_ssl_context))
+        yield
