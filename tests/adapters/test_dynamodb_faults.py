@@ -319,3 +319,36 @@ async def test_without_statements_callbacks_go_one_by_one(scene: Scene, emulator
         assert set(await asyncio.gather(*calls)) == {Heard.COUNTED}
     assert {(await scene.row(each)).callbacks for each in names} == {2}
     assert len(scene.faulty.fired()) == 1, "it is remembered"
+
+
+DAMAGED = {
+    "flipped": {"response": {"corrupt_bytes": 3}},
+    "unlike its checksum": {"response": {"set_headers": {"x-amz-crc32": "1"}}},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+async def test_an_answer_that_came_damaged_is_none(scene: Scene, name: str, damage: Mapping[str, Any]) -> None:
+    await held(scene, name)
+    for operation, act in {
+        "GetItem": lambda: scene.store.table.call_back(Callback(row_id=RowId(name), subject=None)),
+        "Query": lambda: scene.store.table.claim(1),
+    }.items():
+        scene.fail(operation, damage, times=9)
+        with pytest.raises(StoreTrouble):
+            await act()
+    scene.fail("UpdateItem", damage)
+    assert await scene.store.table.call_back(Callback(row_id=RowId(name), subject=None)) is Heard.COUNTED
+    assert (await scene.row(name)).callbacks == 1
+
+
+@pytest.mark.parametrize("code", ["TransactionConflictException", "ConditionalCheckFailedException"])
+async def test_what_only_writes_can_meet_is_trouble_to_a_read(scene: Scene, name: str, code: str) -> None:
+    refused = {"error": {"code": code, "status": 400}}
+    await held(scene, name)
+    scene.fail("GetItem", refused)
+    with pytest.raises(StoreTrouble):
+        await scene.store.table.call_back(Callback(row_id=RowId(name), subject=None))
+    scene.fail("Query", refused)
+    with pytest.raises(StoreTrouble):
+        await scene.store.table.claim(1)

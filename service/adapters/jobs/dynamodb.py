@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from service.adapters.aws import Aws, AwsError
+from service.adapters.jobs.dynamodb_answers import insist_on_whole_answers
 from service.adapters.jobs.dynamodb_callbacks import Callbacks
 from service.adapters.jobs.dynamodb_calls import APART_AT_MOST, Calls
 from service.adapters.jobs.dynamodb_checks import lifetime_problems, table_problems
@@ -84,6 +85,7 @@ async def open_table_store(
     Leaving finishes the callbacks that wait. Raises Refused for a table that is not there or is another's; when AWS
     does not answer, it opens all the same, and every call raises StoreTrouble for as long as that lasts.
     """
+    insist_on_whole_answers(aws)
     await examine(aws, table)
     calls = Calls(aws, table, clock=clock, apart=ages.apart)
     writes = Writes(calls, keep=keep, random=random)

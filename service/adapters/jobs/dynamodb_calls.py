@@ -14,7 +14,9 @@ from service.engine.errors import StoreTrouble
 CONDITION: Final = "ConditionalCheckFailedException"
 CANCELED: Final = "TransactionCanceledException"
 CONFLICTS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
-"""Somebody else's transaction has the item at this moment: as good as a condition that does not hold."""
+"""Somebody else's transaction has the item at this moment: to a write as good as a condition that does not hold."""
+READS: Final = frozenset({"batch_get_item", "describe_table", "get_item", "query"})
+"""What has no condition that could fail, whatever is answered to it."""
 
 APART_AT_MOST: Final = 5.0
 """Seconds that our clock and DynamoDB's may differ."""
@@ -86,7 +88,7 @@ class Calls:
         return answer
 
     def _translated(self, operation: str, error: AwsError) -> Exception:
-        if error.code == CONDITION or error.code in CONFLICTS:
+        if (error.code == CONDITION or error.code in CONFLICTS) and operation not in READS:
             return ConditionFailed(error.answer.get("Item"))
         reasons = error.answer.get("CancellationReasons")
         if error.code == CANCELED and reasons:
