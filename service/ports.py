@@ -237,8 +237,8 @@ class Unmatched(Protocol):
         """Remember it, from now on a week; a later document takes the earlier one's place. False: it was known."""
         ...
 
-    async def kept(self) -> Sequence[bytes]:
-        """The documents of all that are remembered."""
+    async def kept(self, after: str | None = None) -> tuple[Sequence[bytes], str | None]:
+        """Some of the documents that are remembered, and what to go on `after`; None: there are no more."""
         ...
 
     async def forget(self, uri: str) -> None:

@@ -47,12 +47,12 @@ async def test_two_that_open_an_older_file_bring_it_up_to_date_once_beside_one_t
             await one.table.add(ROW)
             assert await two.jobs.get(ROW.id) == ROW
             assert await one.unmatched.keep("s3://calls/a.ogg", b"a")
-            assert await two.unmatched.kept() == [b"a"]
+            assert await two.unmatched.kept() == ([b"a"], None)
             # Who still runs the older version goes on with its tables.
             older.execute("UPDATE job SET claims = 1")
             assert older.execute("SELECT id, claims FROM job").fetchall() == [("job", 1)]
     async with opening(first) as again:
-        assert await again.unmatched.kept() == [b"a"]
+        assert await again.unmatched.kept() == ([b"a"], None)
 
 
 async def test_an_upgrade_that_fails_leaves_the_file_as_it_was(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,4 +65,4 @@ async def test_an_upgrade_that_fails_leaves_the_file_as_it_was(first: Path, monk
     with closing(sqlite3.connect(first)) as connection:
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'unmatched'").fetchall() == []
     async with opening(first) as store:
-        assert await store.unmatched.kept() == []
+        assert await store.unmatched.kept() == ([], None)

@@ -37,9 +37,10 @@ class Remembered:
         self.documents[uri] = document
         return new
 
-    async def kept(self) -> Sequence[bytes]:
+    async def kept(self, after: str | None = None) -> tuple[Sequence[bytes], str | None]:
         self._fail()
-        return list(self.documents.values())
+        left = sorted(uri for uri in self.documents if after is None or uri > after)
+        return [self.documents[uri] for uri in left[:1]], left[0] if left[1:] else None
 
     async def forget(self, uri: str) -> None:
         self._fail()

@@ -206,7 +206,15 @@ class QueueDrops:
 
     async def _match_again(self, trouble: Trouble, take: Take) -> None:
         """Take what was left for want of a pipeline, if there is one now."""
-        for number, document in enumerate(await self._patiently(self._unmatched.kept, trouble, float("inf"))):
+        after = None
+        while True:
+            some, after = await self._patiently(partial(self._unmatched.kept, after), trouble, float("inf"))
+            await self._match_some(some, trouble, take)
+            if after is None:
+                return
+
+    async def _match_some(self, documents: Sequence[bytes], trouble: Trouble, take: Take) -> None:
+        for number, document in enumerate(documents):
             if number % BREATHER == 0:
                 await asyncio.sleep(0)
             try:

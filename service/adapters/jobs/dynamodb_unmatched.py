@@ -1,18 +1,20 @@
-"""Recordings that no pipeline took, in a few partitions that can be read whole."""
+"""Recordings that no pipeline took, in a few partitions that are read page by page."""
 
-import asyncio
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from service.adapters.jobs import dynamodb_items as items
 from service.adapters.jobs.dynamodb_calls import Item
 from service.adapters.jobs.dynamodb_items import SHARDS, Value
-from service.adapters.jobs.dynamodb_schema import EXPIRES_AT
+from service.adapters.jobs.dynamodb_schema import EXPIRES_AT, PK, SK
 from service.adapters.jobs.dynamodb_writes import Writes
 
 KEPT_FOR: Final = 7 * 86_400.0
 DOCUMENT_AT_MOST: Final = 300_000
+PARTITION: Final = "unmatched"
+PAGE: Final = 500
+"""Documents in memory at once."""
 
 
 class DynamoUnmatched:
@@ -38,31 +40,27 @@ class DynamoUnmatched:
         # Its own mark: the call was repeated on the way, and what stood before that is not known any more.
         return not before or before["kept_until"] <= now or before["write"] == mark
 
-    async def kept(self) -> Sequence[bytes]:
-        found = await asyncio.gather(*(self._partition(f"unmatched#{part}") for part in range(SHARDS)))
-        values = (items.plain(item) for some in found for item in some)
-        now = self._clock()
-        return [zlib.decompress(value["document"]) for value in values if value["kept_until"] > now]
+    async def kept(self, after: str | None = None) -> tuple[Sequence[bytes], str | None]:
+        part, _, last = (after or "0#").partition("#")
+        answer = await self._writes.calls.on_table(
+            "query",
+            KeyConditionExpression="#pk = :pk AND #sk > :last",
+            ExpressionAttributeNames={"#pk": PK, "#sk": SK},
+            # A blank sorts before every digit.
+            ExpressionAttributeValues=items.spelled({":pk": f"{PARTITION}#{part}", ":last": last or " "}),
+            ConsistentRead=True,
+            Limit=PAGE,
+        )
+        values, now = [items.plain(item) for item in answer["Items"]], self._clock()
+        documents = [zlib.decompress(value["document"]) for value in values if value["kept_until"] > now]
+        if "LastEvaluatedKey" in answer:
+            return documents, f"{part}#{answer['LastEvaluatedKey'][SK]['S']}"
+        return documents, f"{int(part) + 1}#" if int(part) + 1 < SHARDS else None
 
     async def forget(self, uri: str) -> None:
         await self._writes.calls.on_table("delete_item", Key=unmatched_key(uri))
 
-    async def _partition(self, partition: str) -> Sequence[Item]:
-        asked: dict[str, Any] = {
-            "KeyConditionExpression": "#pk = :pk",
-            "ExpressionAttributeNames": {"#pk": "pk"},
-            "ExpressionAttributeValues": {":pk": {"S": partition}},
-            "ConsistentRead": True,
-        }
-        found: list[Item] = []
-        while True:
-            answer = await self._writes.calls.on_table("query", **asked)
-            found += answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return found
-            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
 
 def unmatched_key(uri: str) -> Item:
     digest = items.digest(uri)
-    return items.key(f"unmatched#{digest[0] % SHARDS}", digest.hex())
+    return items.key(f"{PARTITION}#{digest[0] % SHARDS}", digest.hex())

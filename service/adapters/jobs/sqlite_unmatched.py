@@ -9,6 +9,8 @@ from service.adapters.jobs.sqlite_writer import Writer
 
 KEPT: Final = 7 * 86_400.0
 """Seconds that an unmatched recording is remembered."""
+PAGE: Final = 500
+"""Documents in memory at once."""
 
 
 class SqliteUnmatched:
@@ -29,12 +31,13 @@ class SqliteUnmatched:
 
         return await self._writer.write(act)
 
-    async def kept(self) -> Sequence[bytes]:
-        def query(connection: sqlite3.Connection) -> Sequence[bytes]:
+    async def kept(self, after: str | None = None) -> tuple[Sequence[bytes], str | None]:
+        def query(connection: sqlite3.Connection) -> tuple[Sequence[bytes], str | None]:
             found = connection.execute(
-                "SELECT document FROM unmatched WHERE kept_at >= ? ORDER BY kept_at, uri", (self._clock() - KEPT,)
-            )
-            return [bytes(record["document"]) for record in found]
+                "SELECT uri, document FROM unmatched WHERE uri > ? AND kept_at >= ? ORDER BY uri LIMIT ?",
+                (after or "", self._clock() - KEPT, PAGE),
+            ).fetchall()
+            return [bytes(record["document"]) for record in found], found[-1]["uri"] if len(found) == PAGE else None
 
         return await self._reader.read(query)
 
