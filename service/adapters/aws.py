@@ -117,12 +117,16 @@ class Aws:
     def client(self, service: str, region: str | None = None) -> Any:
         """The client itself, for use in a thread. Raises what botocore raises where it cannot be made."""
         with self._making:
-            if (service, region) not in self._clients:
-                client = self._made(service, region)
-                for act in self._prepared.get(service, ()):
-                    act(client)
+            known = self._clients.get((service, region))
+            if known is not None:
+                return known
+            client = self._made(service, region)
+            for act in self._prepared.get(service, ()):
+                act(client)
+            # One without credentials never gets any, and a machine that has just started may not have them yet.
+            if self._opened().get_credentials() is not None:
                 self._clients[service, region] = client
-            return self._clients[service, region]
+            return client
 
     def prepare(self, service: str, act: Callable[[Any], None]) -> None:
         """Have `act` done to each of the service's clients before anybody uses it."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.adapters.aws import Aws, AwsError
-from tests.emulator import CREDENTIALS
+from tests.emulator import CREDENTIALS, Emulator
 
 pytestmark = pytest.mark.anyio
 
@@ -32,3 +32,15 @@ async def test_a_call_that_is_out_when_all_is_closed_is_not_tried_again(monkeypa
         with pytest.raises(AwsError):
             await calling
     assert connections == 1
+
+
+async def test_credentials_that_come_later_are_found(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    aws = Aws()
+    with pytest.raises(AwsError, match="NoCredentialsError"):
+        await aws.call("sqs", "list_queues")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    await aws.call("sqs", "list_queues")
+    aws.close()
