@@ -113,7 +113,9 @@ def _answer(prompt: Prompt, digest: str, completion: Completion, asking: Asking)
     content = completion.content or ""
     refusal: tuple[Code, str] | None = None
     if completion.finish is Finish.LENGTH:
-        refusal = (Code.PROMPT_TRUNCATED, f"the answer was cut off at max_tokens={prompt.request.get('max_tokens')}")
+        most = prompt.request.get("max_tokens")
+        place = "the model's own limit, for want of max_tokens" if most is None else f"max_tokens={most}"
+        refusal = (Code.PROMPT_TRUNCATED, f"the answer was cut off at {place}")
     elif completion.finish is Finish.FILTERED:
         refusal = (Code.PROMPT_BLOCKED, f"the model withheld its answer ({completion.finish_reason})")
     elif not content.strip():

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -13,7 +13,7 @@ from service.adapters.jobs.dynamodb import DynamoStore
 from service.domain.job import JobId, Status
 from service.engine.errors import OwnedByAnother, StoreTrouble
 from service.engine.row import Callback, Heard, Lane, Row, RowId
-from tests.adapters.jobs_table import made, opened
+from tests.adapters.jobs_table import CURRENT, made, opened
 from tests.contract.storing import NOW, Clock, row, save
 from tests.emulator import Emulator, Faulty
 
@@ -352,3 +352,14 @@ async def test_what_only_writes_can_meet_is_trouble_to_a_read(scene: Scene, name
     scene.fail("Query", refused)
     with pytest.raises(StoreTrouble):
         await scene.store.table.claim(1)
+
+
+async def test_a_look_that_failed_is_no_look(scene: Scene, through: Aws, table: str, name: str) -> None:
+    await scene.seen.table.add(row(name))
+    async with opened(through, table, Clock(), ages=replace(CURRENT, look_every=60.0)) as store:
+        scene.fail("Query", TOO_MUCH, times=99)
+        for _ in range(3):
+            with pytest.raises(StoreTrouble):
+                await store.table.claim(1)
+        scene.faulty.clear()
+        assert name in {each.id for each in await store.table.claim(99)}

@@ -120,10 +120,11 @@ class Claims:
     async def _look(self) -> None:
         if self._monotonic() - self._looked < self._look_every:
             return
-        self._looked = self._monotonic()
-        now = self._clock()
+        looked, now = self._monotonic(), self._clock()
         partitions = [(lane, number) for lane in LANES for number in range(SHARDS)]
         found = await asyncio.gather(*(self._due(f"{lane}#{number}", now) for lane, number in partitions))
+        # Only now: after a look that failed, a claim that did not look would pass for a store that answers again.
+        self._looked = looked
         for lane in LANES:
             merged = (each for (of, _), some in zip(partitions, found, strict=True) if of is lane for each in some)
             self._candidates[lane] = sorted(merged)[: rules.OLDEST_CONSIDERED]
