@@ -23,6 +23,8 @@ ROWS_AT_ONCE: Final = 25
 """Statements that DynamoDB takes at once."""
 WAITING_AT_MOST: Final = 20_000
 """Callbacks that may wait; more are refused at once rather than kept in memory."""
+FINISH_WITHIN: Final = 3.0
+"""Seconds that waiting callbacks may still take at the end: a table that hangs takes more for each batch of them."""
 
 NEVER: Final = frozenset({"AccessDenied", "ValidationError"})
 """Refusals of a statement that it would meet again: the callbacks go one by one from then on."""
@@ -55,7 +57,7 @@ class Callbacks:
     async def call_back(self, callback: Callback) -> Heard:
         """What became of it, once that is durable. Raises StoreTrouble. A caller that is cancelled may have written."""
         if self._closed or len(self._waiting) >= WAITING_AT_MOST:
-            raise StoreTrouble(f"the job table {self._writes.calls.table} takes no more callbacks")
+            raise self._full()
         told: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(callback, told))
         # One that has just ended may still be among them, and looks no more whether anything waits.
@@ -66,9 +68,17 @@ class Callbacks:
         return await told
 
     async def close(self) -> None:
-        """Finish what waits."""
+        """Finish what waits; after FINISH_WITHIN only what is out, the rest is refused."""
         self._closed = True
+        if self._senders:
+            await asyncio.wait(self._senders, timeout=FINISH_WITHIN)
+        left, self._waiting = self._waiting, []
+        for waiting in left:
+            tell(waiting, self._full())
         await asyncio.gather(*self._senders, return_exceptions=True)
+
+    def _full(self) -> StoreTrouble:
+        return StoreTrouble(f"the job table {self._writes.calls.table} takes no more callbacks")
 
     async def _send(self) -> None:
         while batch := self._next():
