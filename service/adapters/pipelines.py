@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from service.adapters.aws import Aws, AwsError, told
+from service.adapters.credentials import lacking
 from service.domain.errors import Problem
 from service.domain.objects import ObjectPlace
 from service.domain.pipelines.file import LARGEST, outside, read_text
@@ -41,7 +42,7 @@ class InBucket:
         try:
             content = told("s3", lambda: _content(self._aws.client("s3"), named))
         except AwsError as error:
-            what, cure = _trouble(error)
+            what, cure = lacking(error) or _trouble(error)
             return Problem(place=self.name, what=what, cure=cure or otherwise)
         return read_text(self.name, content)
 

@@ -7,12 +7,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from service.adapters.aws import Aws, AwsError
+from service.adapters.credentials import lacking
 from service.adapters.drops import queue_check
 from service.adapters.events import sns
 from service.adapters.jobs.dynamodb_calls import APART_AT_MOST
 from service.adapters.jobs.dynamodb_checks import lifetime_problems, table_problems
 from service.adapters.recordings.presigning import credentials_last
-from service.cli.credentials import lacking
 from service.cli.figures import lasting
 from service.cli.tried import Tried
 from service.domain.errors import StorageTrouble

@@ -96,12 +96,16 @@ async def survey(named: Sequence[Place], order: Order) -> Survey:
     return found
 
 
+def left_alone(found: Survey) -> str:
+    return f"{count(found.unmatched, 'further file')} that no pipeline takes would be left alone"
+
+
 def agreed(found: Survey, *, yes: bool) -> bool:
     """Whether to go on, after the figures have been shown. Raises Refused where nobody can be asked."""
     for line in found.lines():
         note(line)
     if found.unmatched:
-        note(f"{count(found.unmatched, 'further file')} that no pipeline takes would be left alone")
+        note(left_alone(found))
     if yes or not found.recordings:
         return True
     if not sys.stdin.isatty():

@@ -34,7 +34,7 @@ def check(
         list[str] | None,
         typer.Option(
             metavar="KEY",
-            help="Also tell which pipeline takes this key (s3://bucket/key: and try to read it).",
+            help="Also tell which pipeline takes this key (s3://bucket/key: and whether it may be read).",
         ),
     ] = None,
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="More keys for --match.")] = None,

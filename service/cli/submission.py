@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service import operations
+from service.adapters.credentials import lacking
 from service.cli.complaints import FAILED, refusal
-from service.cli.credentials import lacking
 from service.cli.following import follow
 from service.cli.progress import progress
 from service.cli.screen import columns, out, out_json

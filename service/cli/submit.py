@@ -11,7 +11,6 @@ import typer
 from service.cli import backfill
 from service.cli.complaints import FAILED, refusal
 from service.cli.configuration import context_for, pipelines_for, settings_for, store_stands
-from service.cli.figures import count
 from service.cli.handover import Handover
 from service.cli.screen import note, out, out_json
 from service.cli.submission import Order, concluded, ended, read, submitted, unlooked
@@ -89,7 +88,8 @@ async def _all(named: Sequence[Target], order: Order, *, yes: bool) -> int:
         else:
             for line in survey.lines():
                 out(line)
-            note(f"nothing was handed over; {count(survey.unmatched, 'file')} would be left alone")
+            further = f"; {backfill.left_alone(survey)}" if survey.unmatched else ""
+            note(f"nothing was handed over{further}")
         return 0
     if not backfill.agreed(survey, yes=yes):
         note("nothing was handed over")

@@ -99,7 +99,7 @@ class Code(StrEnum):
     PROMPT_SKIPPED = "prompt_skipped"
     """A prompt whose answer this one needs has failed."""
     VENDOR_UNAVAILABLE = "vendor_unavailable"
-    """The vendor's trouble outlasted our patience (AFTERWORD_GIVE_UP_AFTER)."""
+    """The vendor's trouble, or S3's with the recording, outlasted our patience (AFTERWORD_GIVE_UP_AFTER)."""
     PIPELINE_MISSING = "pipeline_missing"
     """The pipelines file no longer has the pipeline that the job was dropped for."""
     CRASHES_WORKER = "crashes_worker"

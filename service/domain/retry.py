@@ -56,7 +56,7 @@ class Retry:
             wait = UNTOLD_WAIT if error.retry_after is None else error.retry_after
             return Delay(seconds=wait * (1.0 + 0.1 * rand), counts=False)
         if self._exhausted(error, trouble, now):
-            message = f"the vendor's trouble outlasted our patience; its last words: {error.message}"
+            message = f"the trouble outlasted our patience; its last words: {error.message}"
             return GiveUp(failure=Failure(code=Code.VENDOR_UNAVAILABLE, message=message, request_id=error.request_id))
         return Delay(seconds=max(self._pause(trouble, rand), error.retry_after or 0.0), counts=True)
 

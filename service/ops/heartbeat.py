@@ -60,5 +60,5 @@ def figures(seen: Overview | None) -> Mapping[str, object]:
         "parked": seen.parked if seen else None,
         "failed": seen.failed if seen else None,
         "backlog_seconds": None if backlog is None else round(backlog, 1),
-        "jobs": dict(seen.by_status) if seen else None,
+        "jobs": {str(status): rows for status, rows in seen.by_status.items()} if seen else None,
     }

@@ -97,7 +97,7 @@ def test_what_is_missing_or_no_text_is_told_with_its_cure(aws: Aws, bucket: str,
     ("code", "status", "cure"),
     [
         ("AccessDenied", 403, "allow s3:GetObject on it, and s3:ListBucket"),
-        ("ExpiredToken", 400, "mend the AWS credentials"),
+        ("SignatureDoesNotMatch", 403, "mend the AWS credentials"),
         ("SlowDown", 503, "then try again"),
         ("TeaPot", 418, "name another one in AFTERWORD_PIPELINES"),
     ],
@@ -110,3 +110,11 @@ def test_a_refusal_of_amazons_is_one_sentence(faulty: Faulty, bucket: str, code:
     assert problem.place == f"s3://{bucket}/{KEY}"
     assert code in problem.what
     assert cure in problem.cure
+
+
+def test_credentials_that_have_expired_are_called_so(faulty: Faulty, bucket: str) -> None:
+    faulty.rules({"service": "s3", "operation": "GetObject", "error": {"code": "ExpiredToken", "status": 400}})
+    aws = Aws(attempts=1)
+    problem = refused(aws, bucket)
+    aws.close()
+    assert (problem.what, problem.cure) == ("the AWS credentials have expired", "fetch new ones")

@@ -102,7 +102,7 @@ async def test_what_s3_withholds_is_told_and_comes_again_until_it_is_a_dead_lett
             await until(lambda: len(post.given_up()) == 2)
     told = events(logs, "drop.unreadable")
     assert {(entry["key"], entry["bucket"]) for entry in told} == {(f"{n}.mp3", post.bucket) for n in ("one", "two")}
-    assert all("s3 says" in str(entry["reason"]) for entry in told)
+    assert all("; allow the service s3:GetObject" in str(entry["reason"]) for entry in told)
     assert len(told) == 2 * RECEIVES
 
 

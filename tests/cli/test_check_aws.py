@@ -165,6 +165,8 @@ def test_a_machine_that_is_not_set_up_for_aws_is_told_so_once(
     found = problems(configured)
     assert list(found) == [place]
     assert words in found[place]
+    # Whoever is on call meets it here first.
+    assert configured("status").err.startswith(f"error: AFTERWORD_JOBS: {words}")
 
 
 def test_credentials_that_end_before_the_urls_they_sign_are_a_doubt(configured: Desk, cloud: Cloud) -> None:

@@ -109,6 +109,7 @@ def test_a_folder_is_counted_first_and_then_handed_over_once(configured: Desk) -
     said = configured("submit", "far", "-r", "--dry-run").out
     assert "calls   2 recordings" in said
     assert "in all  3 recordings" in said
+    assert "1 further file that no pipeline" in configured("submit", "far", "-r", "--dry-run").err
     first = configured("submit", "far", "-r", "--yes")
     assert first.code == 0
     assert "3 new jobs, 0 known already" in first.err

@@ -62,6 +62,11 @@ async def test_it_tells_how_things_stand(stderr: io.StringIO) -> None:
     }
 
 
+async def test_on_a_console_statuses_are_words() -> None:
+    line = await Patient().line()
+    assert "'jobs': {'received': 2, 'submitted': 3," in repr(line)
+
+
 async def test_a_backlog_without_a_rate_is_unknown_and_no_zero() -> None:
     assert (await Patient().line())["backlog_seconds"] is None
 

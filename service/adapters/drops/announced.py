@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from service.adapters.aws import Aws, AwsError
+from service.adapters.credentials import lacking
 from service.adapters.drops.objects import Head, final, head, told
 from service.domain.errors import Unavailable
 from service.domain.happened import DROP_IGNORED, DROP_UNMATCHED
@@ -15,6 +16,7 @@ from service.domain.objects import ObjectPlace, recording
 from service.domain.tally import DROPS, Tally
 from service.ports import Take, Unmatched
 
+ALLOWED: Final = "s3:GetObject and s3:GetObjectVersion on it, s3:ListBucket on its bucket, kms:Decrypt on its key"
 GONE: Final = "it is not there any more, and nothing tells which content was meant"
 
 
@@ -22,7 +24,8 @@ class Withheld(Exception):
     """S3 does not let us see the object, and will not until somebody does something about it."""
 
     def __init__(self, place: ObjectPlace, error: AwsError) -> None:
-        super().__init__(str(error))
+        cure = f"; allow the service {ALLOWED}" if error.denied and lacking(error) is None else ""
+        super().__init__(f"{error}{cure}")
         self.place = place
         self.denied = error.denied
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.adapters.aws import Aws, AwsError
+from service.adapters.credentials import lacking
 from service.adapters.jobs.dynamodb_schema import EXPIRES_AT, INDEXES, PK, SK, Index, keys
 from service.domain.errors import Problem
 
@@ -19,6 +20,8 @@ async def table_problems(aws: Aws, table: str) -> Sequence[Problem]:
     except AwsError as error:
         if error.code == MISSING:
             return [problem(f"there is no DynamoDB table {table} in this region and account", CURE)]
+        if (missing := lacking(error)) is not None:
+            return [problem(*missing)]
         if error.denied:
             cure = "allow it on that table, or mend the credentials"
             return [problem(f"AWS does not allow dynamodb:DescribeTable on {table} ({error.code})", cure)]
