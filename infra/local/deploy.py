@@ -121,4 +121,6 @@ def _subscribe(topic: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004  # itself and the file
+        sys.exit("which pipelines file? python infra/local/deploy.py PIPELINES.toml")
     main(Path(sys.argv[1]))
