@@ -1,4 +1,4 @@
-"""Two gigabytes go to the vendor in the memory of one piece."""
+"""Half a gigabyte goes to the vendor in the memory of one piece."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import pytest
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.transcripts import Transcripts
 
-TWO_GIGABYTES = 2_000_000_000
+HALF_A_GIGABYTE = 500_000_000
 PIECE = 1 << 20
 
 SINK = """
@@ -45,10 +45,10 @@ def sink() -> Iterator[str]:
 
 
 @pytest.mark.anyio
-async def test_two_gigabytes_move_the_memory_by_no_more_than_20_megabytes(tmp_path: Path, sink: str) -> None:
+async def test_half_a_gigabyte_moves_the_memory_by_no_more_than_20_megabytes(tmp_path: Path, sink: str) -> None:
     recording = tmp_path / "long.wav"
     with recording.open("wb") as sparse:
-        sparse.truncate(TWO_GIGABYTES)
+        sparse.truncate(HALF_A_GIGABYTE)
     process, peak = psutil.Process(), 0
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -60,6 +60,6 @@ async def test_two_gigabytes_move_the_memory_by_no_more_than_20_megabytes(tmp_pa
 
     async with open_client() as client:
         before = process.memory_info().rss
-        url = await Transcripts(client, sink, "k").upload(pieces(), TWO_GIGABYTES)
+        url = await Transcripts(client, sink, "k").upload(pieces(), HALF_A_GIGABYTE)
     assert url == "https://cdn.example.com/upload/1"
     assert peak - before <= 20_000_000

@@ -28,10 +28,8 @@ async def test_a_job_at_the_vendor_keeps_the_pipeline_that_it_was_submitted_with
     assert pinned == {"old.wav": digest(before), "new.wav": digest(after)}
 
 
-async def test_a_refused_submission_is_told_once_though_uploads_go_through(
-    premises: Premises, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.adapters.jobs.gating.FIRST_PAUSE", 0.4)
+@pytest.mark.usefixtures("brisk")
+async def test_a_refused_submission_is_told_once_though_uploads_go_through(premises: Premises) -> None:
     set_faults(premises.standin, {"on": "submit", "do": "account", "trouble": "key"})
     with capture_logs() as lines:
         async with premises.serving() as addresses:

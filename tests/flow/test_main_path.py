@@ -158,6 +158,7 @@ async def test_a_submission_that_never_arrived_is_made_again_after_the_adoption_
     assert totals(premises.standin)["transcripts_billed"] == 1
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("do", [{"do": "status", "status": 503}, {"do": "garble"}, {"do": "reset"}])
 async def test_trouble_on_every_kind_of_call_only_costs_time(premises: Premises, do: dict[str, object]) -> None:
     calls = ("upload", "submit", "read", "ask", "list")
@@ -169,9 +170,12 @@ async def test_trouble_on_every_kind_of_call_only_costs_time(premises: Premises,
     assert totals(premises.standin)["paid_twice"]["transcripts"] == 0
 
 
-async def test_throttling_never_counts_and_never_fails(premises: Premises) -> None:
-    throttled = {"do": "status", "status": 429, "retry_after": 1, "times": 2}
-    set_faults(premises.standin, *({"on": call, **throttled} for call in ("upload", "submit", "read", "ask")))
+async def test_throttling_never_counts_and_never_fails(tmp_path: Path, standin: str) -> None:
+    # Whatever counted would be given up at the second refusal.
+    premises = Premises(tmp_path, standin, AFTERWORD_GIVE_UP_AFTER="0.5")
+    throttled = {"do": "status", "status": 429, "retry_after": 1}
+    times = {"upload": 2, "submit": 1, "read": 1, "ask": 2}
+    set_faults(standin, *({"on": call, "times": number, **throttled} for call, number in times.items()))
     async with premises.serving():
         premises.drop("one.wav", "Patience.")
         (event,) = await premises.heard(1)
@@ -180,6 +184,7 @@ async def test_throttling_never_counts_and_never_fails(premises: Premises) -> No
     assert rows["one.wav"].facts.get("trouble") is None
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("trouble", ["key", "balance"])
 async def test_the_accounts_trouble_parks_everything_and_it_completes_once_mended(
     premises: Premises, trouble: str

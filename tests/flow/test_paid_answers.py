@@ -12,10 +12,11 @@ from tests.standin import set_faults, totals
 
 pytestmark = pytest.mark.anyio
 
-AWAY = 6.0
-"""Seconds; long enough for several tries with pauses that begin at a second."""
+AWAY = 3.0
+"""Seconds; long enough for several tries."""
 
 
+@pytest.mark.usefixtures("brisk")
 async def test_answers_that_cannot_be_stored_are_kept_until_they_can(premises: Premises) -> None:
     set_faults(premises.standin, {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2})
     results, away = premises.folder / "results", premises.folder / "away"
