@@ -5,6 +5,10 @@ BIN    := $(VENV)/bin
 # `--without-pip` plus the outer pip's own `--python`: works too where the system's Python ships no ensurepip.
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --no-input -qq
 
+# The locks are complete, so nothing is resolved: for a package that is asked for with an extra, pip would look at newer
+# releases than the locked one, and refuse them for want of a hash. `pip check` says if a lock lacks something after all.
+LOCKED := install --no-deps --require-hashes -r
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check coverage chaos lock clean
 
@@ -15,18 +19,19 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Afterword needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
 	@echo "installing the locked dependencies into $(VENV) ..." >&2
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) $(LOCKED) requirements.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "installing the locked development tools into $(VENV) ..." >&2
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) $(LOCKED) requirements-dev.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@$(PIP) check
 	@touch $@
 
 $(VENV)/.recogniser: requirements-recogniser.lock $(VENV)/.runtime
 	@echo "installing the recogniser (200 MB to download, 500 MB on disk) into $(VENV) ..." >&2
-	@$(PIP) install --require-hashes -r requirements-recogniser.lock
+	@$(PIP) $(LOCKED) requirements-recogniser.lock
 	@touch $@
 
 # A recording of your own needs ears: the recogniser is installed only then.

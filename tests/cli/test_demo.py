@@ -71,7 +71,8 @@ def test_everything_goes_through_and_every_trouble_is_told(tmp_path: Path) -> No
     assert '"type": "afterword.recording.analyzed.v1"' in ran.stdout
     assert f"LEDGER\n  {BALANCED}\n" in ran.stdout
     assert len(ran.stdout.partition("\nNEXT\n")[2].splitlines()) == 3
-    assert len((shown / "events.jsonl").read_bytes().splitlines()) == 3
+    # Killed between telling and noting that it told, it tells the same again, to the byte.
+    assert len(set((shown / "events.jsonl").read_bytes().splitlines())) == 3
     assert len(list(shown.rglob("answers/*.json"))) == 9
     assert str(shown / "inbox") in ran.stderr
     assert not (tmp_path / "results").exists()
