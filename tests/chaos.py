@@ -231,7 +231,8 @@ def _billed(url: str) -> int:
         found = ledger(url)
         refused = sum(each["count"] for each in found["refused"] if each["on"] == "ask")
         quiet = quiet + 1 if found["calls"].get("ask", 0) == len(found["asks"]) + refused else 0
-        if quiet == 2 or time.monotonic() > ends:  # noqa: PLR2004  what had just arrived at the first is seen now
+        # What had just arrived at the first look is seen at the second.
+        if quiet == 2 or time.monotonic() > ends:
             return int(found["totals"]["asks_billed"])
 
 
