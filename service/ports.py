@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.domain.catalogue import Models
 from service.domain.completion import Completion
 from service.domain.events import Attribute
 from service.domain.job import JobId, Recording, TranscriptId
@@ -52,6 +53,15 @@ class LanguageModel(Protocol):
 
         Raises Throttled, AccountTrouble, Unavailable, OutcomeUnknown (it may be billed), Rejected, TranscriptMissing.
         """
+        ...
+
+
+class Catalogue(Protocol):
+    """The models of the LLM Gateway, as far as they were heard of; asking is free, never blocks and raises nothing."""
+
+    @property
+    def models(self) -> Models | None:
+        """All that were offered when it was last heard; None: it was never heard."""
         ...
 
 
@@ -299,6 +309,7 @@ class Ports:
     gates: Gates
     transcriber: Transcriber
     language_model: LanguageModel
+    catalogue: Catalogue
     budget: RateBudget
     recordings: Recordings
     results: Results

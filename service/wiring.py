@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from service.adapters import missing
+from service.adapters.assemblyai.catalogue import LiveCatalogue
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
 from service.adapters.assemblyai.transcripts import Transcripts
@@ -117,6 +118,7 @@ async def wired(
             gates=store.gates,
             transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key, clock=time.time),
             language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
+            catalogue=LiveCatalogue(client, vendor.llm_gateway_url, vendor.api_key),
             budget=budget,
             recordings=ByKind(Files(time.time), Objects(aws, lifetime=settings.work.url_lifetime)),
             results=_results(settings, aws),

@@ -1,7 +1,7 @@
 """An answer as it is kept: written the moment it arrives, never changed, never asked for again."""
 
 import orjson
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, JsonValue, ValidationError
 
 from service.domain.completion import Usage
 from service.domain.errors import StorageTrouble
@@ -12,7 +12,9 @@ class Answer(Fact):
     """What a model answered to a prompt.
 
     `digest` covers all that the request was rendered from. `finish_reason` is the vendor's word, `request_id` what
-    its support asks for. `answered_at` is RFC 3339, UTC.
+    its support asks for. `answered_at` is RFC 3339, UTC. `value` is the content of a structured answer, parsed; None
+    for any other. `turns` are what was answered before the last turn of a conversation. `shared_with` are the prompts
+    that the same request answered.
     """
 
     # Only read and never written again, so that what a newer replica added is not lost by overlooking it.
@@ -21,6 +23,9 @@ class Answer(Fact):
     prompt: str
     digest: str
     content: str
+    value: JsonValue = None
+    turns: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = ()
     model: str
     usage: Usage
     finish_reason: str | None

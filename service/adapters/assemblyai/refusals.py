@@ -44,6 +44,7 @@ class Call(StrEnum):
     LIST = "list"
     DELETE = "delete"
     ASK = "ask"
+    MODELS = "models"
 
     @property
     def billed(self) -> bool:
