@@ -66,7 +66,7 @@ def test_an_answer_comes_back_as_it_was_stored() -> None:
 
 
 def test_an_answer_that_a_newer_replica_stored_can_be_read() -> None:
-    newer = json.dumps(json.loads(SUMMARY.to_bytes()) | {"value": {"sentiment": "good"}}).encode()
+    newer = json.dumps(json.loads(SUMMARY.to_bytes()) | {"mood": {"sentiment": "good"}}).encode()
     assert stored_answer(newer, "a") == SUMMARY
 
 
