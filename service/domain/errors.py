@@ -9,6 +9,9 @@ ServiceError                the message is safe to log and to publish: no secret
 │   └── AccountTrouble      about the key, the balance or an entitlement: parks all that it touches, never counts
 ├── Permanent               asking again the same way cannot help
 │   ├── Rejected            the vendor refused the request, in its own words
+│   │   └── ModelRefused    it refused it for a model's sake: another model may take it
+│   ├── NoRoom              the request is longer than the model's context: another model may have room
+│   ├── AnswerInvalid       a structured answer does not fit its schema: another model's may
 │   ├── RecordingMissing    the recording is not there (any more), or cannot be read
 │   ├── RecordingReplaced   what is there now is not the recording that was announced
 │   └── TranscriptMissing   the vendor does not have the transcript, or deleted it
@@ -43,7 +46,16 @@ class StorageTrouble(Unavailable):
 
 
 class OutcomeUnknown(Transient):
-    """The request was sent; whether it was carried out, and billed, is not known."""
+    """The request was sent; whether it was carried out, and billed, is not known.
+
+    `answered`: the other side did answer, that something went wrong on its own side.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, request_id: str | None = None, answered: bool = False
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, request_id=request_id)
+        self.answered = answered
 
 
 class Throttled(Transient):
@@ -96,6 +108,10 @@ class Code(StrEnum):
     """The model gave no content."""
     PROMPT_BLOCKED = "prompt_blocked"
     """The model or its provider withheld the answer (content filter)."""
+    PROMPT_INVALID = "prompt_invalid"
+    """No model gave a structured answer that fits its schema; the last one is kept as it came."""
+    PROMPT_TOO_LONG = "prompt_too_long"
+    """The request is longer than the context of each of the prompt's models; nothing is cut."""
     PROMPT_SKIPPED = "prompt_skipped"
     """A prompt whose answer this one needs has failed."""
     VENDOR_UNAVAILABLE = "vendor_unavailable"
@@ -118,6 +134,35 @@ class Permanent(ServiceError):
 
 class Rejected(Permanent):
     """The vendor refused the request; the message is in its own words."""
+
+
+class ModelRefused(Rejected):
+    """The vendor refused the request for the sake of one of its models: retired, not allowed, lacking a parameter.
+
+    `model`: which one, where the words name it. `in_doubt`: they do not, and it may be a fallback's.
+    """
+
+    def __init__(
+        self, message: str, *, model: str | None = None, in_doubt: bool = False, request_id: str | None = None
+    ) -> None:
+        super().__init__(Code.PROMPT_REJECTED, message, request_id=request_id)
+        self.model = model
+        self.in_doubt = in_doubt
+
+
+class NoRoom(Permanent):
+    """The request is estimated longer than the model's context."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.PROMPT_TOO_LONG, message)
+
+
+class AnswerInvalid(Permanent):
+    """A structured answer does not fit its schema. `raw` is what the model said; it is in no message."""
+
+    def __init__(self, message: str, *, raw: str, request_id: str | None) -> None:
+        super().__init__(Code.PROMPT_INVALID, message, request_id=request_id)
+        self.raw = raw
 
 
 class RecordingMissing(Permanent):

@@ -34,6 +34,8 @@ JOB_HANDED_BACK: Final = "job.handed_back"
 ANSWER_STORED: Final = "answer.stored"
 ANSWER_REUSED: Final = "answer.reused"
 ANSWER_FAILED: Final = "answer.failed"
+MODEL_PASSED_OVER: Final = "model.passed_over"
+"""A prompt is asked without this model: it was refused, has no room, or gave no valid answer."""
 
 CALLBACK_RECEIVED: Final = "callback.received"
 CALLBACK_REFUSED: Final = "callback.refused"

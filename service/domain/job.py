@@ -115,7 +115,8 @@ class Uploaded(Fact):
 class TranscriptFacts(Fact):
     """What later stages need of a transcript without reading it. `duration` in whole seconds.
 
-    `ours`: we submitted it, and may delete it. `kept`: its documents lie with the results.
+    `ours`: we submitted it, and may delete it. `kept`: its documents lie with the results. `text_bytes`: the length of
+    its text in UTF-8; None: not known.
     """
 
     id: TranscriptId
@@ -124,6 +125,7 @@ class TranscriptFacts(Fact):
     language: str | None = None
     duration: int | None = None
     blank: bool = False
+    text_bytes: int | None = None
 
 
 class Failure(Fact):

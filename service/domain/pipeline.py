@@ -21,10 +21,13 @@ Form = Literal["srt", "vtt"]
 
 
 class Message(Fact):
-    """One message of a prompt; `content` is a template (see service.domain.prompts)."""
+    """One message of a prompt; `content` is a template (see service.domain.prompts).
+
+    An `assistant` message with content None is a turn: the model is asked there, and later messages see its answer.
+    """
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: str | None
 
 
 class Prompt(Fact):

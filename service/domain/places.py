@@ -37,6 +37,9 @@ BEHIND_KEY: Final = len(f"/{JOB_ID_PREFIX}{'0' * JOB_ID_DIGITS}/runs/{10**9}/ans
 SEPARATOR: Final = re.compile(r"(?<=[^/])/(?=.)", re.DOTALL)
 """A slash with a name before it and anything behind it."""
 
+REQUEST_DIGITS: Final = 40
+"""Hex digits of a request's digest in its key: what fits where the longest name of a prompt does."""
+
 MARK: Final = "~"
 DIGITS: Final = 16
 
@@ -55,7 +58,9 @@ class Limits:
 
 FOLDER: Final = Limits(key=FOLDER_KEY, name=FOLDER_NAME)
 
-FILES: Final = re.compile(r"transcript\.(json|txt|srt|vtt)|result\.json|answers/[^/]+|runs/.+", re.DOTALL)
+FILES: Final = re.compile(
+    r"transcript\.(json|txt|srt|vtt)|result\.json|(answers|requests|raw)/[^/]+|runs/.+", re.DOTALL
+)
 """What lies in a job's own folder."""
 
 
@@ -79,6 +84,14 @@ class Place:
 
     def answer(self, prompt: str, run: int) -> str:
         return f"{self._run(run)}/answers/{prompt}.json"
+
+    def request(self, digest: str, run: int) -> str:
+        """What was answered to the request of that digest, where one request is not the whole answer to a prompt."""
+        return f"{self._run(run)}/requests/{digest}.json"
+
+    def raw(self, prompt: str, run: int) -> str:
+        """The last words of a model whose structured answers all were none."""
+        return f"{self._run(run)}/raw/{prompt}.txt"
 
     def result(self, run: int) -> str:
         return f"{self._run(run)}/result.json"

@@ -19,6 +19,10 @@ INERT: Final = "{{transcript}}"
 """A spelling that the Gateway leaves alone (vendor API reference: transcript_id)."""
 
 
+SPEECH: Final = frozenset({Source.TRANSCRIPT, Source.UTTERANCES})
+"""The variables that stand for what was said in the recording."""
+
+
 class Context(Fact):
     """All that prompts may speak of. `utterances` is None where the transcript has none; `answers` by prompt."""
 
@@ -29,7 +33,7 @@ class Context(Fact):
 
 
 def variables(prompt: Prompt) -> Sequence[Variable]:
-    return [each for message in prompt.messages for each in parse(message.content).variables()]
+    return [each for message in prompt.messages for each in parse(message.content or "").variables()]
 
 
 def needs(prompt: Prompt) -> frozenset[str]:
@@ -39,6 +43,12 @@ def needs(prompt: Prompt) -> frozenset[str]:
 
 def uses(prompt: Prompt, source: Source) -> bool:
     return any(each.source is source for each in variables(prompt))
+
+
+def speech_at(prompt: Prompt) -> int | None:
+    """Which of the messages is the first that holds what was said in the recording."""
+    holds = [any(each.source in SPEECH for each in parse(said.content or "").variables()) for said in prompt.messages]
+    return holds.index(True) if True in holds else None
 
 
 def waves(needed: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
@@ -79,12 +89,15 @@ def render(prompt: Prompt, context: Context) -> tuple[list[dict[str, JsonValue]]
     """The messages, and whether the transcript's id must go with them for the Gateway to fill the tag.
 
     The first tag in exactly the Gateway's spelling is the one that the prompt wrote; what is put in for other
-    variables is never read as a template, here or there. Raises Permanent if the prompt needs utterances or an
-    answer that are not there.
+    variables is never read as a template, here or there. A turn stands there without content (service.domain.turns).
+    Raises Permanent if the prompt needs utterances or an answer that are not there.
     """
     rendered: list[dict[str, JsonValue]] = []
     uses_transcript = False
     for message in prompt.messages:
+        if message.content is None:
+            rendered.append({"role": message.role})
+            continue
         parts: list[list[str]] = [[]]
         for piece in parse(message.content).pieces:
             if isinstance(piece, Variable) and piece.source is Source.TRANSCRIPT:

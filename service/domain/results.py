@@ -1,17 +1,19 @@
 """The documents that a run leaves behind: transcript.json, transcript.txt and, last of all, result.json.
 
 result.json is the event's `data` with all answers in full, and besides `deployment`, `usage`, `timings` and
-`request_ids`. Once stored it is all that the event is made of.
+`request_ids`, and at a prompt without a valid answer what was answered, as `raw`. Once stored it is all that the event
+is made of.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
 from service.domain.answers import Answer
-from service.domain.completion import Usage
+from service.domain.completion import Usage, summed
 from service.domain.errors import StorageTrouble
 from service.domain.job import Failure, Job, JobId, Outcome, Recording, Status, TranscriptFacts, Verdict
 from service.domain.times import rfc3339
@@ -23,6 +25,11 @@ CAPTIONS: Final[Mapping[str, str]] = {"srt": "application/x-subrip", "vtt": "tex
 
 RESULT_ONLY: Final = frozenset({"deployment", "usage", "timings", "request_ids"})
 """What a result holds beyond the event's data."""
+
+RAW: Final = "raw"
+"""What a result holds beyond it at a prompt."""
+
+NOTHING_RAW: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def transcript_json(document: Document) -> bytes:
@@ -44,11 +51,17 @@ def transcript_txt(document: Document) -> bytes:
     return document.text.encode()
 
 
-def result_json(deployment: str, job: Job, answers: Mapping[str, Answer | Failure], files: Mapping[str, str]) -> bytes:
+def result_json(
+    deployment: str,
+    job: Job,
+    answers: Mapping[str, Answer | Failure],
+    files: Mapping[str, str],
+    raw: Mapping[str, str] = NOTHING_RAW,
+) -> bytes:
     """The result of the job's present run, whose verdict is on it.
 
-    `answers` stand in the pipeline's order; `files` are the URIs of those that exist, the result's own included.
-    Raises ValueError for a job without a verdict.
+    `answers` stand in the pipeline's order; `files` are the URIs of those that exist, the result's own included; `raw`
+    is what was answered to prompts that failed for it. Raises ValueError for a job without a verdict.
     """
     if job.verdict is None:
         raise ValueError(f"{job.id} has no verdict yet")
@@ -60,7 +73,7 @@ def result_json(deployment: str, job: Job, answers: Mapping[str, Answer | Failur
         "outcome": job.verdict.outcome,
         "recording": _recording(job.recording),
         "transcript": _transcript(job.transcript),
-        "answers": {prompt: _answer(answer) for prompt, answer in answers.items()},
+        "answers": {prompt: {**_answer(answer), **_raw(raw.get(prompt))} for prompt, answer in answers.items()},
         "files": dict(files),
         **_ending(job.verdict),
         "deployment": deployment,
@@ -95,6 +108,10 @@ def _answer(answer: Answer | Failure) -> dict[str, object]:
     return {"content": answer.content, "model": answer.model, "usage": answer.usage.model_dump()}
 
 
+def _raw(words: str | None) -> dict[str, object]:
+    return {} if words is None else {RAW: words}
+
+
 def _error(failure: Failure) -> dict[str, object]:
     return {"code": failure.code, "message": failure.message}
 
@@ -109,12 +126,7 @@ def _ending(verdict: Verdict) -> dict[str, object]:
 
 
 def _usage(answers: Mapping[str, Answer | Failure]) -> Usage:
-    usages = [answer.usage for answer in answers.values() if isinstance(answer, Answer)]
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in usages),
-        output_tokens=sum(usage.output_tokens for usage in usages),
-        total_tokens=sum(usage.total_tokens for usage in usages),
-    )
+    return summed(answer.usage for answer in answers.values() if isinstance(answer, Answer))
 
 
 def _timings(job: Job, verdict: Verdict) -> dict[str, object]:
@@ -153,7 +165,14 @@ class StoredResult(BaseModel):
     @property
     def data(self) -> dict[str, object]:
         """The event's data, with all answers in full."""
-        return {name: value for name, value in self.document.items() if name not in RESULT_ONLY}
+        told = {name: value for name, value in self.document.items() if name not in RESULT_ONLY}
+        answers = self.document.get("answers")
+        if isinstance(answers, dict):
+            told["answers"] = {
+                prompt: {name: value for name, value in answer.items() if name != RAW}
+                for prompt, answer in answers.items()
+            }
+        return told
 
 
 def stored_result(body: bytes, key: str) -> StoredResult:

@@ -19,10 +19,11 @@ from service.domain.transcript import stored_transcript
 from service.engine.errors import StoreTrouble
 from service.engine.hold import Hold
 from service.engine.row import Save
-from service.stages.ask import Asking, ask
+from service.stages.ask import ask
 from service.stages.context import Context
 from service.stages.decisions import decided, save
 from service.stages.gates import Parked
+from service.stages.requests import Asking
 
 UNKNOWN_AT_MOST: Final = 12
 """Requests for one answer whose outcome nobody knows: each of them may have been billed."""

@@ -159,6 +159,7 @@ def _transcribed(job: Job, document: Document, context: Context) -> Save:
         language=document.language,
         duration=document.duration,
         blank=not document.text.strip(),
+        text_bytes=len(document.text.encode()),
     )
     structlog.get_logger().info(happened.JOB_TRANSCRIBED, transcript_id=facts.id, duration=facts.duration)
     job = entered(job, Status.TRANSCRIBED, context.now())

@@ -7,7 +7,7 @@ import structlog
 from service.domain import happened
 from service.domain.answers import Answer, stored_answer
 from service.domain.attributes import evaluate
-from service.domain.errors import TranscriptMissing, Unavailable
+from service.domain.errors import Code, TranscriptMissing, Unavailable
 from service.domain.events import Event, event
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline
@@ -66,15 +66,19 @@ async def event_of(body: bytes, key: str, context: Context) -> Event:
 
 async def _result(job: Job, pipeline: Pipeline | None, context: Context) -> bytes:
     answers: dict[str, Answer | Failure] = {}
+    raw: dict[str, str] = {}
     for prompt in pipeline.prompts if pipeline else ():
         failure = job.prompt_failures.get(prompt.name)
         key = context.place(job).answer(prompt.name, job.run)
         body = None if failure else await context.ports.results.get(key)
         if failure:
             answers[prompt.name] = failure
+            if failure.code is Code.PROMPT_INVALID:
+                words = await context.ports.results.get(context.place(job).raw(prompt.name, job.run))
+                raw |= {} if words is None else {prompt.name: words.decode(errors="replace")}
         elif body is not None:
             answers[prompt.name] = stored_answer(body, key)
-    return result_json(context.terms.name, job, answers, await _files(job, context))
+    return result_json(context.terms.name, job, answers, await _files(job, context), raw)
 
 
 async def _files(job: Job, context: Context) -> Mapping[str, str]:

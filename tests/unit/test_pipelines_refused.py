@@ -129,9 +129,24 @@ PROMPTS: list[tuple[str, str, str]] = [
     ("messages = [{ role = 'user' }]", f"8 {P}.messages[#1]", "has no `content`; write it like"),
     ("messages = [{ role = 'tool', content = 'x' }]", f"8 {P}.messages[#1].role", "'user' or 'assistant'; .*role = "),
     (
-        "messages = [{ role = 'user', content = '{{ transcript }}' }, { role = 'assistant' }]",
+        "messages = [{ role = 'assistant' }, { role = 'user', content = '{{ transcript }}' }]",
+        f"8 {P}.messages[#1]",
+        "is asked here, and no user message leads up to it; put a",
+    ),
+    (
+        "messages = [{ role = 'system', content = '{{ transcript }}' }, { role = 'assistant' }]",
         f"8 {P}.messages[#2]",
-        "asks in between, .*; give it content",
+        "is asked here, and no user message leads up to it; put a",
+    ),
+    (
+        "messages = [{ role = 'user', content = '{{ transcript }}' }, { role = 'assistant' }, { role = 'assistant' }]",
+        f"8 {P}.messages[#3]",
+        "is asked here, and no user message leads up to it; put a",
+    ),
+    (
+        "messages = [{role='user', content='{{ transcript }}'}, {role='assistant'}, {role='system', content='x'}]",
+        f"8 {P}.messages[#3]",
+        "asked once more at the end, .*; end with a",
     ),
     (
         "messages = [\n{ role = 'user', content = '{{ transcript }}' },\n{ role = 'user', content = '{{ x }}' },\n]",

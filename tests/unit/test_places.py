@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.domain.identity import is_job_id, job_id
 from service.domain.job import JobId, Kind, Recording
-from service.domain.places import FOLDER, Limits, Place, place
+from service.domain.places import FOLDER, REQUEST_DIGITS, Limits, Place, place
 
 JOB = JobId("job_" + "0f" * 16)
 OTHER = JobId("job_" + "e1" * 16)
@@ -39,9 +39,16 @@ def source(key: str, limits: Limits = FOLDER) -> str:
     return prefix.removeprefix("calls/").removesuffix(f"/{JOB}")
 
 
+def files(where: Place, run: int) -> list[str]:
+    """Those of a run, each under the longest name."""
+    digest = "f" * REQUEST_DIGITS
+    answers = [where.answer(LONGEST_PROMPT, run), where.raw(LONGEST_PROMPT, run)]
+    return [where.result(run), where.request(digest, run), *answers]
+
+
 def all_keys(where: Place) -> list[str]:
     shared = [where.transcript_json, where.transcript_txt, where.captions("srt"), where.captions("vtt")]
-    return shared + [key for run in (1, 2, 10**9) for key in (where.result(run), where.answer(LONGEST_PROMPT, run))]
+    return shared + [key for run in (1, 2, 10**9) for key in files(where, run)]
 
 
 def test_a_job_has_its_files_under_pipeline_key_and_id() -> None:
@@ -105,7 +112,7 @@ def test_a_key_too_long_for_a_bucket_is_cut() -> None:
     cut = source(key, S3)
     assert cut.endswith("~" + digits(key))
     assert key.startswith(cut[:-17])
-    longest = place("calls", key, JOB, S3).answer(LONGEST_PROMPT, 10**9)
+    longest = max(files(place("calls", key, JOB, S3), 10**9), key=len)
     assert len(longest.encode()) == 1024
 
 

@@ -15,6 +15,7 @@ from service.domain.errors import (
     AccountTrouble,
     Code,
     Gate,
+    ModelRefused,
     OutcomeUnknown,
     Permanent,
     Rejected,
@@ -33,6 +34,7 @@ GATEWAY_WAIT: Final = 60.0
 
 _REASONS_TOLD: Final = 10
 _LONGEST_ID: Final = 128
+_UNFIT_MODEL: Final = re.compile(r"\bmodel (\S{1,200}) (?:is not supported|does not support)\b", re.IGNORECASE)
 
 
 class Call(StrEnum):
@@ -82,7 +84,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, call: Call) -
         return Unavailable(f"HTTP {status}: redirects are not followed; {where} must name the final host")
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         message = f"HTTP {status}: {refusal.said}" if refusal.said else refusal.message
-        return lost(call, message, refusal.request_id, retry_after=refusal.retry_after)
+        return lost(call, message, refusal.request_id, retry_after=refusal.retry_after, answered=True)
     if status == HTTPStatus.NOT_FOUND and not refusal.said:
         # Not in the vendor's words: something between us and it answered, and nothing that was paid for must be lost.
         return Unavailable(refusal.message)
@@ -90,11 +92,20 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, call: Call) -
 
 
 def lost(
-    call: Call, message: str, request_id: str | None = None, *, retry_after: float | None = None
+    call: Call,
+    message: str,
+    request_id: str | None = None,
+    *,
+    retry_after: float | None = None,
+    answered: bool = False,
 ) -> Unavailable | OutcomeUnknown:
-    """No usable answer to a request that was sent: for billed calls it may have been carried out."""
-    kind = OutcomeUnknown if call.billed else Unavailable
-    return kind(message, retry_after=retry_after, request_id=request_id)
+    """No usable answer to a request that was sent: for billed calls it may have been carried out.
+
+    `answered`: that something went wrong is what was answered.
+    """
+    if call.billed:
+        return OutcomeUnknown(message, retry_after=retry_after, request_id=request_id, answered=answered)
+    return Unavailable(message, retry_after=retry_after, request_id=request_id)
 
 
 def retry_after(value: str | None, answered: str | None = None) -> float | None:
@@ -140,6 +151,8 @@ def _missing(refusal: Refusal) -> TranscriptMissing | None:
 
 def _gateway(refusal: Refusal) -> Transient | Permanent:
     words = refusal.said.casefold()
+    if refused := _model_refused(refusal):
+        return refused
     match refusal.status:
         case 401 | 402 | 403:
             return AccountTrouble(Gate.GATEWAY, refusal.message, request_id=refusal.request_id)
@@ -151,6 +164,22 @@ def _gateway(refusal: Refusal) -> Transient | Permanent:
         case 404 if words.startswith("transcript"):
             return TranscriptMissing(refusal.message, request_id=refusal.request_id)
     return Rejected(Code.PROMPT_REJECTED, refusal.message, request_id=refusal.request_id)
+
+
+def _model_refused(refusal: Refusal) -> ModelRefused | None:
+    """A refusal for the sake of one model, not of the account: another model may take the request."""
+    if refusal.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}:
+        return None
+    named = _UNFIT_MODEL.search(refusal.said)
+    forbidden = "does not have access to this llm gateway model" in refusal.said.casefold()
+    if named is None and not forbidden and "context limit exceeded" not in refusal.said.casefold():
+        return None
+    return ModelRefused(
+        refusal.message,
+        model=named[1] if named else None,
+        in_doubt=forbidden,
+        request_id=refusal.request_id,
+    )
 
 
 def _throttled(refusal: Refusal, otherwise: float) -> Throttled:

@@ -39,7 +39,7 @@ class Draft:
     broken: bool
 
     def variables(self) -> Sequence[Variable]:
-        return [each for said in self.said for each in parse(said.message.content).variables()]
+        return [each for said in self.said for each in parse(said.message.content or "").variables()]
 
     def needs(self) -> frozenset[str]:
         return frozenset(each.name for each in self.variables() if each.source is VariableSource.ANSWER)
@@ -86,9 +86,8 @@ def _said(
             yield source.problem(path, "`messages` is empty", 'write `{ role = "user", content = "…" }` into it')
         for at, message in enumerate(raw.messages):
             place = (*path, at)
-            if message.role == "assistant" and message.content is None:
-                what = "an `assistant` message without content asks in between, which this version cannot"
-                yield source.problem(place, what, "give it content, or make it a prompt of its own")
+            if message.role == "assistant" and message.content is None and (*place, "content") not in dropped:
+                yield Said(message=Message(role="assistant", content=None), path=place)
             elif message.role is not None and message.content is not None:
                 yield Said(message=Message(role=message.role, content=message.content), path=place)
             else:
@@ -101,7 +100,10 @@ def _said(
 def check_said(each: Draft, source: Source, *, utterances: bool) -> Iterator[Problem]:
     """The templates of one prompt. `utterances`: the pipeline's transcripts will have them."""
     faulty = False
+    yield from _check_turns(each, source)
     for said in each.said:
+        if said.message.content is None:
+            continue
         if not said.message.content.strip():
             yield source.problem(said.path, "the text is empty", "write what to ask")
             faulty = True
@@ -125,10 +127,25 @@ def check_said(each: Draft, source: Source, *, utterances: bool) -> Iterator[Pro
         yield source.problem(each.path, what, "put `{{ transcript }}` where the transcript belongs")
 
 
+def _check_turns(each: Draft, source: Source) -> Iterator[Problem]:
+    """Wherever a conversation is asked, somebody must have said something since it was asked last."""
+    asked = [said.path for said in each.said if said.message.content is None]
+    cure = 'put a `{ role = "user", content = "…" }` before it, or take it out'
+    heard = False
+    for said in each.said:
+        if said.message.content is None and not heard:
+            yield source.problem(said.path, "the model is asked here, and no user message leads up to it", cure)
+        heard = said.message.content is not None and (heard or said.message.role == "user")
+    last = each.said[-1] if each.said else None
+    if asked and last is not None and last.message.content is not None and not heard:
+        what = "the model is asked once more at the end, and no user message leads up to it"
+        yield source.problem(last.path, what, 'end with a `{ role = "user", content = "…" }`, or with what is asked')
+
+
 def _where(each: Draft, wanted: VariableSource, name: str | None = None) -> Path:
     """The last message that has the variable."""
     for said in reversed(each.said):
-        for variable in parse(said.message.content).variables():
+        for variable in parse(said.message.content or "").variables():
             if variable.source is wanted and name in {None, variable.name}:
                 return said.path
     return each.path

@@ -124,7 +124,11 @@ def json_schema() -> Mapping[str, Any]:
     definitions = schema["$defs"]
     definitions["RawPrompt"]["properties"].pop("schema", None)
     definitions["RawPrompt"]["required"] = ["name"]
-    definitions["RawMessage"]["required"] = ["role", "content"]
+    # An assistant's message without content is a turn: there the model is asked.
+    definitions["RawMessage"]["anyOf"] = [
+        {"required": ["role", "content"]},
+        {"required": ["role"], "properties": {"role": {"const": "assistant"}}},
+    ]
     definitions["RawPipeline"]["required"] = ["name", "match"]
     tidy: dict[str, Any] = _without_nulls(schema)
     return {

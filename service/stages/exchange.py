@@ -1,0 +1,201 @@
+"""From a rendered prompt to its answer, in as many requests as that takes: turns, corrections, fallbacks."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from pydantic import JsonValue
+
+from service.domain import fallbacks, happened, prompts, structured, turns
+from service.domain.completion import Completion, Finish, Usage, summed
+from service.domain.errors import AnswerInvalid, Code, ModelRefused, NoRoom, OutcomeUnknown, Permanent
+from service.domain.pipeline import Prompt
+from service.domain.sizes import check_room
+from service.domain.structured import Fits, Wrong
+from service.domain.turns import Request, Said
+from service.stages.requests import Asking, completed, journaled, paid
+
+Ask = Callable[[Request], Awaitable[Completion]]
+
+Journal = Literal["none", "run", "job"]
+"""Whose journal has a say: nobody's (nothing is kept), this run's, or that of all runs of the job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What came of a prompt: its last completion, the words and the value in it, what was said before, all tokens."""
+
+    completion: Completion
+    content: str
+    value: JsonValue
+    turns: tuple[str, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a model's turn came to."""
+
+    completion: Completion
+    content: str
+    value: JsonValue = None
+
+
+class Exchange:
+    """One prompt's way to its answer. Of the same prompt it is a replay of what the journal has of it."""
+
+    def __init__(self, prompt: Prompt, asking: Asking) -> None:
+        self._prompt = prompt
+        self._asking = asking
+        self._used: list[Usage] = []
+        self._mark: int | None = None
+
+    async def reply(self, request: Request) -> Reply:
+        """The answer to the rendered `request`. A prompt that one request answers leaves nothing in the journal.
+
+        Raises as `requests.paid`; Permanent when no model of the prompt can answer, AnswerInvalid among it.
+        """
+        *early, last = turns.parts(turns.messages_of(request))
+        self._mark = prompts.speech_at(self._prompt) if early else None
+        history: list[Said] = []
+        said: list[str] = []
+        model = 0
+        for part in early:
+            history += part
+            asked = turns.turn(request, history, last=False)
+            found, model = await self._by_one_able(asked, self._turn, model, "job")
+            said.append(found.content)
+            history.append(turns.answered(found.content))
+        asked = turns.turn(request, [*history, *last], last=True)
+        if structured.schema_of(asked) is None:
+            found, _ = await self._by_one_able(asked, self._plain, model, "none")
+        else:
+            found, _ = await self._by_one_able(asked, self._shaped, model, "run")
+        return Reply(
+            completion=found.completion,
+            content=found.content,
+            value=found.value,
+            turns=tuple(said),
+            usage=summed(self._used),
+        )
+
+    async def _by_one_able(
+        self, request: Request, one: Callable[[Request], Awaitable[_Found]], begin: int, journal: Journal
+    ) -> tuple[_Found, int]:
+        """What the first model that can makes of it, from the model number `begin` on, and which that was."""
+        requests = fallbacks.requests(request)
+        tried: list[tuple[str, Permanent]] = []
+        for number in await self._left(requests, begin, journal):
+            model = str(requests[number]["model"])
+            try:
+                return await one(requests[number]), number
+            except (ModelRefused, NoRoom, AnswerInvalid) as unfit:
+                tried.append((model, unfit))
+                if number + 1 < len(requests):
+                    self._passed_over(model, unfit)
+        raise fallbacks.none_left(tried)
+
+    async def _left(self, requests: Sequence[Request], begin: int, journal: Journal) -> Sequence[int]:
+        """The models to try. One that the journal does not know, before one that it does, was found unable already."""
+
+        async def knows(number: int) -> bool:
+            return await journaled(requests[number], self._asking, earlier=journal == "job") is not None
+
+        every = range(begin, len(requests))
+        known = [] if journal == "none" else [number for number in every[1:] if await knows(number)]
+        if not known:
+            return every
+        first = [begin] if await knows(begin) else []
+        return [*first, *known, *range(known[-1] + 1, len(requests))]
+
+    async def _plain(self, request: Request) -> _Found:
+        completion = await self._asked(request, lambda asked: paid(asked, self._asking, mark=self._mark))
+        return _Found(completion=completion, content=_whole(completion, request))
+
+    async def _turn(self, request: Request) -> _Found:
+        completion = await self._asked(request, lambda asked: completed(asked, self._asking, mark=self._mark))
+        return _Found(completion=completion, content=_whole(completion, request))
+
+    async def _shaped(self, request: Request) -> _Found:
+        """A structured answer; where the first is none, the model is shown what is wrong and asked once more."""
+        schema = structured.schema_of(request)
+        if schema is None:
+            return await self._plain(request)
+        if not structured.usable(schema):
+            raise Permanent(Code.PROMPT_REJECTED, "its response_format holds no valid JSON Schema (Draft 2020-12)")
+        completion, read = await self._read(request, schema)
+        if isinstance(read, Wrong):
+            corrected = turns.corrected(request, completion.content or "", read.told)
+            completion, read = await self._read(corrected, schema)
+        if isinstance(read, Wrong):
+            raise AnswerInvalid(read.what, raw=completion.content or "", request_id=completion.request_id)
+        return _Found(completion=completion, content=read.text, value=read.value)
+
+    async def _read(self, request: Request, schema: Mapping[str, JsonValue]) -> tuple[Completion, Fits | Wrong]:
+        def invalid(completion: Completion) -> bool:
+            return not completion.whole or isinstance(structured.read(completion.content or "", schema), Wrong)
+
+        async def ask(asked: Request) -> Completion:
+            # Of an earlier run none is taken: who sends a failed job on wants another try.
+            return await completed(asked, self._asking, keeps=invalid, earlier=False, mark=self._mark)
+
+        completion = await self._asked(request, lambda asked: self._repaired(asked, ask))
+        return completion, structured.read(_whole(completion, request), schema)
+
+    async def _repaired(self, request: Request, ask: Ask) -> Completion:
+        """Where the LLM Gateway cannot repair the JSON it answers a 5xx (vendor API reference): then without repair."""
+        plain = turns.unrepaired(request)
+        if plain is None:
+            return await ask(request)
+        arrived = await journaled(plain, self._asking, earlier=False)
+        if arrived is not None:
+            return arrived
+        try:
+            return await ask(request)
+        except OutcomeUnknown as unknown:
+            if not unknown.answered:
+                raise
+            return await ask(plain)
+
+    async def _asked(self, request: Request, ask: Ask) -> Completion:
+        """Asked, if the model may have room; without a fallback that the request is refused for."""
+        models = self._asking.context.ports.catalogue.models or {}
+        model = models.get(str(request["model"]))
+        check_room(request, self._asking.text_bytes, model.context if model else None)
+        try:
+            completion = await ask(request)
+        except ModelRefused as refused:
+            narrower = fallbacks.without(request, refused)
+            if narrower is None:
+                raise
+            self._passed_over(refused.model or "a fallback", refused)
+            return await self._asked(narrower, ask)
+        self._used.append(completion.usage)
+        return completion
+
+    def _passed_over(self, model: str, unfit: Permanent) -> None:
+        structlog.get_logger().warning(
+            happened.MODEL_PASSED_OVER,
+            prompt=self._prompt.name,
+            model=model,
+            reason=unfit.message,
+            request_id=unfit.request_id,
+        )
+
+
+def _whole(completion: Completion, request: Request) -> str:
+    """The words of a completion. Raises Permanent for what must not pass as an answer."""
+    content = completion.content or ""
+    refusal: tuple[Code, str]
+    if completion.whole:
+        return content
+    if completion.finish is Finish.LENGTH:
+        most = request.get("max_tokens")
+        place = "the model's own limit, for want of max_tokens" if most is None else f"max_tokens={most}"
+        refusal = (Code.PROMPT_TRUNCATED, f"the answer was cut off at {place}")
+    elif completion.finish is Finish.FILTERED:
+        refusal = (Code.PROMPT_BLOCKED, f"the model withheld its answer ({completion.finish_reason})")
+    else:
+        refusal = (Code.PROMPT_EMPTY, f"the model gave no content ({completion.finish_reason or 'and no reason'})")
+    raise Permanent(*refusal, request_id=completion.request_id)
