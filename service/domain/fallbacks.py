@@ -42,7 +42,8 @@ def none_left(tried: Sequence[tuple[str, Permanent]]) -> Permanent:
     (_, first), (_, last) = tried[0], tried[-1]
     if len(tried) == 1:
         return first
-    message = "no model could answer: " + "; ".join(f"{model}: {unfit.message}" for model, unfit in tried)
+    reasons = [unfit.message if model in unfit.message else f"{model}: {unfit.message}" for model, unfit in tried]
+    message = f"no model could answer: {'; '.join(reasons)}"
     invalid = next((unfit for _, unfit in reversed(tried) if isinstance(unfit, AnswerInvalid)), None)
     if invalid is not None:
         return AnswerInvalid(message, raw=invalid.raw, request_id=invalid.request_id)
