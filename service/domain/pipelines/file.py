@@ -15,6 +15,7 @@ from service.domain.pipelines.prompts import Draft
 from service.domain.pipelines.raw import RawDefaults, RawOutputs, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source, shape
 from service.domain.pipelines.toml_lines import scan
+from service.domain.pipelines.whereabouts import Whereabouts
 from service.domain.spelling import shown
 
 LARGEST: Final = 1024 * 1024
@@ -23,9 +24,10 @@ LARGEST: Final = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The pipelines, and what is worth a look although nothing is wrong."""
+    """The pipelines, where they are written, and what is worth a look although nothing is wrong."""
 
     pipelines: Pipelines
+    whereabouts: Whereabouts
     warnings: tuple[Problem, ...] = ()
 
 
@@ -64,7 +66,8 @@ def load_from(place: Place) -> Loaded:
     raws = shaped.file.pipelines or []
     pipelines = tuple(_pipeline(raw, shaped, drafts) for raw, drafts in zip(raws, found.drafts, strict=True))
     warnings = tuple(sorted(found.warnings, key=lambda problem: _line(problem, source)))
-    return Loaded(pipelines=Pipelines(pipelines=pipelines), warnings=warnings)
+    whereabouts = Whereabouts(source=source)
+    return Loaded(pipelines=Pipelines(pipelines=pipelines), whereabouts=whereabouts, warnings=warnings)
 
 
 def read_text(name: str, content: bytes) -> str | Problem:

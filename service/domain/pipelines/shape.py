@@ -101,8 +101,11 @@ class Source:
     document: Mapping[str, Any]
 
     def problem(self, path: Path, what: str, cure: str, tag: str | None = None) -> Problem:
-        place = f"{self.name}:{self.lines.of(path, tag)} {self.written(path)}".rstrip()
-        return Problem(place=place, what=what, cure=cure)
+        return Problem(place=self.place(path, tag), what=what, cure=cure)
+
+    def place(self, path: Path, tag: str | None = None) -> str:
+        """`pipelines.toml:12 pipelines[support-calls].match`; `tag` as for the line of it."""
+        return f"{self.name}:{self.lines.of(path, tag)} {self.written(path)}".rstrip()
 
     def written(self, path: Path) -> str:
         """`pipelines[support-calls].prompts[summary].model`; what has no name is counted from 1."""
@@ -144,6 +147,14 @@ def shape(source: Source) -> Shaped:
                 dropped.add(gone)
         else:
             return Shaped(file=file, problems=tuple(problems), dropped=frozenset(dropped))
+
+
+def inside(document: Mapping[str, Any], path: Path) -> Any:
+    """What stands at `path`; None if nothing does."""
+    value: Any = document
+    for step in path:
+        value = _inside(value, step)
+    return value
 
 
 def _inside(value: Any, step: str | int) -> Any:
