@@ -38,6 +38,10 @@ class Model:
     family: Family
     context_length: int
     supported: tuple[str, ...]
+    prices: tuple[float, float] = (1.0, 5.0)
+    """Dollars a million tokens, in and out."""
+    retires_at: int = 0
+    """Epoch seconds; 0 as long as nothing is planned."""
 
     def lacks(self, parameter: str) -> bool:
         return parameter in GOVERNED and parameter not in self.supported
@@ -68,16 +72,42 @@ class Model:
                 "context_length": self.context_length,
                 "max_completion_tokens": 32_000,
             },
-            "pricing": {"global": {"prompt": 1e-6, "completions": 5e-6}, "regional_increase_percent": 10},
-            "retirement_date": 0,
+            "pricing": {
+                "global": {"prompt": self.prices[0] / 1e6, "completions": self.prices[1] / 1e6},
+                "regional_increase_percent": 10,
+            },
+            "retirement_date": self.retires_at,
             "available_regions": ["us", "eu"] if self.family in {"anthropic", "google"} else ["us"],
             "providers": [provider],
             "default_provider": provider,
         }
 
 
-def _model(name: str, family: Family, context: int, *features: tuple[str, ...]) -> Model:
-    return Model(name, family, context, tuple(parameter for group in (_PLAIN, *features) for parameter in group))
+_PRICES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "claude-haiku": (1.0, 5.0),
+        "claude-sonnet": (3.0, 15.0),
+        "claude-opus": (5.0, 25.0),
+        "gpt-4": (2.0, 8.0),
+        "gpt-5": (1.25, 10.0),
+        "gpt-5-mini": (0.25, 2.0),
+        "gpt-oss": (0.15, 0.6),
+        "gemini-2.5-flash": (0.3, 2.5),
+        "gemini-2.5-flash-lite": (0.1, 0.4),
+        "gemini-2.5-pro": (1.25, 10.0),
+        "gemini-3": (0.5, 3.0),
+        "qwen": (0.1, 0.3),
+    }
+)
+"""By how ids begin; the longest that fits counts."""
+
+
+def _model(
+    name: str, family: Family, context: int, *features: tuple[str, ...], plain: tuple[str, ...] = _PLAIN
+) -> Model:
+    supported = tuple(parameter for group in (plain, *features) for parameter in group)
+    begins = max((each for each in _PRICES if name.startswith(each)), key=len)
+    return Model(name, family, context, supported, _PRICES[begins])
 
 
 def catalogue() -> dict[str, Model]:
@@ -100,6 +130,6 @@ def catalogue() -> dict[str, Model]:
         _model("gemini-3.6-flash", "google", 1_000_000, _SAMPLING, _TOOLS, _FORMAT, _REASONING),
         _model("qwen3-next-80b-a3b", "qwen", 128_000, _SAMPLING, _TOOLS, _FORMAT),
         _model("qwen3.5-4b-32k-fast", "qwen", 32_000, _SAMPLING),
-        Model("gpt-oss-120b", "openai", 128_000, ("max_tokens", "temperature", "top_p", "tools", "tool_choice")),
+        _model("gpt-oss-120b", "openai", 128_000, _SAMPLING, _TOOLS, plain=("max_tokens",)),
     )
     return {model.id: model for model in models}

@@ -2,10 +2,11 @@
 
 import itertools
 import random
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
+from service.simulator.catalogue import Model
 from service.simulator.rules import KINDS, Rule, parse_rule
 from service.simulator.transcripts import Fate
 from service.simulator.wire import Json, RefusedError
@@ -90,9 +91,21 @@ class Faults:
                 break
         return drawn
 
-    def retired(self) -> set[str]:
-        """Models that the dial has taken out of the catalogue."""
-        return {rule.given["model"] for rule in self._rules if rule.do == "retire" and rule.times != 0}
+    def offered(self, models: Mapping[str, Model]) -> dict[str, Model]:
+        """The catalogue as the dial has changed it."""
+        offered = dict(models)
+        for rule in self._rules:
+            model = offered.get(rule.given.get("model", "")) if rule.times != 0 else None
+            if model is None:
+                continue
+            if rule.do == "retire":
+                del offered[model.id]
+            elif rule.do == "retire_at":
+                offered[model.id] = replace(model, retires_at=rule.given["at"])
+            elif rule.do == "withdraw":
+                supported = tuple(each for each in model.supported if each != rule.given["parameter"])
+                offered[model.id] = replace(model, supported=supported)
+        return offered
 
     def fate(self, call: Call) -> Fate:
         """What is in store for a submission."""

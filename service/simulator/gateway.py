@@ -27,8 +27,7 @@ UNDERSTANDING: Final = "speech-understanding"
 
 
 def models_of(account: Account) -> dict[str, Model]:
-    retired = account.faults.retired()
-    return {name: model for name, model in catalogue().items() if name not in retired}
+    return account.faults.offered(catalogue())
 
 
 async def list_models(request: Request, account: Account) -> Response:

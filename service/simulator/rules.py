@@ -13,10 +13,10 @@ Actions: `status` refuses (`envelope`: `own`, `handler`, `auth`, `nested`), `acc
 `balance`, `reset` cuts the connection before anything was done, `lose_answer` after all was done (with `status`: an
 answer of something in between), `garble` spoils the body, `slow` waits before it handles the call or `after`. Of a
 submission: `fail`, `blank`, `stuck`, `take`, `echo_secret`. Of an answer: `truncate`, `finish`, `null_content`,
-`broken_json`, `say`, `old_usage`, `model_down` (what the Gateway's own retry and fallbacks rescue). `retire` takes a
-model out of the catalogue. Of a webhook: `lose`, `duplicate`, `delay`, `status_word`, `forge` (`header` `wrong`,
-`right`, `missing`; `path` and `transcript` `same` or `unknown`; any `body`; beside the genuine one or `instead` of
-it).
+`broken_json`, `say`, `old_usage`, `model_down` (what the Gateway's own retry and fallbacks rescue). Of the catalogue:
+`retire` takes a model out of it, `retire_at` says that it will be, `withdraw` takes a parameter away from it. Of a
+webhook: `lose`, `duplicate`, `delay`, `status_word`, `forge` (`header` `wrong`, `right`, `missing`; `path` and
+`transcript` `same` or `unknown`; any `body`; beside the genuine one or `instead` of it).
 """
 
 import itertools
@@ -77,7 +77,10 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "say": Kind(on=("ask",), parameters={"content": (_TEXT, "")}),
         "old_usage": Kind(on=("ask",)),
         "model_down": Kind(on=("ask",), parameters={"status": ((int,), 502)}),
+        # What the catalogue says of a model, and questions meet.
         "retire": Kind(on=("models",), parameters={"model": (_TEXT, "")}),
+        "retire_at": Kind(on=("models",), parameters={"model": (_TEXT, ""), "at": ((int,), 0)}),
+        "withdraw": Kind(on=("models",), parameters={"model": (_TEXT, ""), "parameter": (_TEXT, "response_format")}),
         # What becomes of a webhook.
         "lose": Kind(on=("webhook",)),
         "duplicate": Kind(on=("webhook",), parameters={"n": ((int,), 1), "gap": (_NUMBER, 0.0)}),

@@ -313,3 +313,24 @@ def test_different_prompts_give_different_extracts_and_the_same_one_the_same(
     assert len({ask(prompt) for prompt in prompts}) == 4
     assert ask(prompts[0]) == ask(prompts[0])
     until(lambda: totals(str(vendor.http.base_url).rstrip("/"))["paid_twice"]["answers"] == 1)
+
+
+def test_what_the_dial_changes_of_a_model_the_catalogue_tells_and_questions_meet(vendor: Vendor, url: str) -> None:
+    set_faults(
+        url,
+        {"do": "retire_at", "model": "gpt-5", "at": 1_800_000_000},
+        {"do": "withdraw", "model": "gpt-5", "parameter": "reasoning"},
+    )
+    models = {model["id"]: model for model in vendor.http.get("/v1/models").json()["data"]}
+    assert {name for name, model in models.items() if model["retirement_date"]} == {"gpt-5"}
+    assert models["gpt-5"]["retirement_date"] == 1_800_000_000
+    assert "reasoning" not in models["gpt-5"]["supported_parameters"]
+    refused = vendor.ask(model="gpt-5", prompt="Hello", reasoning={"effort": "low"})
+    assert refused.json()["message"] == "model gpt-5 does not support reasoning"
+
+
+def test_models_cost_differently(url: str) -> None:
+    models = {model["id"]: model for model in httpx2.get(f"{url}/v1/models").json()["data"]}
+    prices = {name: models[name]["pricing"]["global"]["prompt"] for name in ("gpt-5", "gpt-5-mini", "claude-opus-5")}
+    assert len(set(prices.values())) == 3
+    assert all(0 < price < 1e-4 for price in prices.values())

@@ -106,8 +106,8 @@ def said(folder: Path, *, defaults: str = "", prompt: str = "") -> tuple[list[st
             'model = "claude-sonnet-5"',
             GOOD,
             (
-                f"{OWN}.response_format: `claude-sonnet-5` takes no `response_format`, so it gives no structured answers;"
-                f" use `claude-sonnet-4-6`, {NEAR}"
+                f"{OWN}.response_format: `claude-sonnet-5` takes no `response_format`, so it gives no"
+                f" structured answers; use `claude-sonnet-4-6`, {NEAR}"
             ),
         ),
         (
