@@ -57,11 +57,23 @@ class LanguageModel(Protocol):
 
 
 class Catalogue(Protocol):
-    """The models of the LLM Gateway, as far as they were heard of; asking is free, never blocks and raises nothing."""
+    """The models of the LLM Gateway, as far as they were heard of; looking is free, never blocks and raises nothing."""
 
     @property
     def models(self) -> Models | None:
         """All that were offered when it was last heard; None: it was never heard."""
+        ...
+
+    def doubt(self) -> None:
+        """A model was refused: what was heard may be out of date, and is heard anew before long."""
+        ...
+
+    async def doubted(self) -> None:
+        """Returns once somebody doubts what was heard last."""
+        ...
+
+    async def refresh(self) -> None:
+        """Hear it anew. Raises Transient or Permanent, and then nothing changes."""
         ...
 
 

@@ -18,6 +18,7 @@ from service import __version__
 from service.domain import happened
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.whereabouts import NOWHERE, Whereabouts
 from service.domain.tally import CALLBACKS_LOST
 from service.engine.errors import StoreTrouble
 from service.engine.row import RowId
@@ -29,6 +30,7 @@ from service.operations import Operations
 from service.ops.app import ops
 from service.ops.heartbeat import EVERY, Heartbeat
 from service.ops.metrics import Metrics, Scrapes
+from service.ops.model_watch import HEAR_EVERY, watch_over
 from service.ports import Results, Store
 from service.settings.load import Settings
 from service.stages.context import Context
@@ -61,9 +63,13 @@ class Addresses:
 
 
 async def serve(
-    settings: Settings, pipelines: Pipelines, started: Callable[[Addresses], None] = lambda _: None
+    settings: Settings,
+    pipelines: Pipelines,
+    started: Callable[[Addresses], None] = lambda _: None,
+    *,
+    whereabouts: Whereabouts = NOWHERE,
 ) -> None:
-    """Run until SIGTERM or SIGINT, then stop cleanly within the grace time.
+    """Run until SIGTERM or SIGINT, then stop cleanly within the grace time. `whereabouts` are those of the pipelines.
 
     Raises Refused when a listener or an engine cannot be had.
     """
@@ -72,7 +78,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     try:
-        async with running(settings, pipelines) as (addresses, failed):
+        async with running(settings, pipelines, whereabouts=whereabouts) as (addresses, failed):
             started(addresses)
             failed.add_done_callback(lambda _: asked_to_stop.set())
             await asked_to_stop.wait()
@@ -87,7 +93,12 @@ async def serve(
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, pipelines: Pipelines, *, heartbeat_every: float = EVERY
+    settings: Settings,
+    pipelines: Pipelines,
+    *,
+    whereabouts: Whereabouts = NOWHERE,
+    heartbeat_every: float = EVERY,
+    catalogue_every: float = HEAR_EVERY,
 ) -> AsyncIterator[tuple[Addresses, "asyncio.Future[None]"]]:
     """The service at work for as long as the block lasts; the future ends early if a part of it breaks."""
     metrics = Metrics.create()
@@ -104,6 +115,7 @@ async def running(
                 lambda: metrics.total(CALLBACKS_LOST),
                 every=heartbeat_every,
             )
+            watch = watch_over(context, whereabouts, catalogue_every)
             drop = intake(context, lambda job_id: workers.wake(RowId(job_id)))
             servers = [
                 _server(_public(settings, context, store, workers), public),
@@ -112,7 +124,8 @@ async def running(
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
             watching = asyncio.ensure_future(drops(settings, store, drop, aws, metrics).watch(drop.take))
-            beside = [watching, *(asyncio.ensure_future(each) for each in (_upkeep(settings, store), heart.beat()))]
+            upkeep = (_upkeep(settings, store), heart.beat(), watch.watch())
+            beside = [watching, *(asyncio.ensure_future(each) for each in upkeep)]
             failed = asyncio.ensure_future(_first_failure([*tasks, *beside]))
             addresses = Addresses(public=_url(public), ops=_url(private))
             structlog.get_logger().info(

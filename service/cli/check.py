@@ -52,7 +52,8 @@ def check(
     inbox = None
     if not offline:
         telemetry.configure("auto", "critical", sys.stderr)
-        tried = asyncio.run(probe(reading.settings, _recordings((*(match or ()), *(keys or ())))))
+        recordings = _recordings((*(match or ()), *(keys or ())))
+        tried = asyncio.run(probe(reading.settings, recordings, reading.loaded))
         problems += [each for each in dict.fromkeys(tried.problems) if each not in problems]
         warnings += dict.fromkeys(tried.warnings)
         inbox = asyncio.run(waiting_in(reading.settings, reading.pipelines))

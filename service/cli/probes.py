@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 import httpx2
 from anyio import to_thread
 
+from service.adapters.assemblyai.catalogue import LiveCatalogue
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.adapters.aws import Aws
@@ -20,8 +22,10 @@ from service.cli.configuration import context_for
 from service.cli.rotation import unverifiable
 from service.cli.tried import Tried
 from service.domain.errors import AccountTrouble, Refused, ServiceError
+from service.domain.model_fitness import fitness
 from service.domain.objects import ObjectPlace
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import Loaded
 from service.engine.errors import StoreTrouble
 from service.settings.groups import Callbacks, DropsPlace, EventsPlace, JobStore, ResultsPlace, Vendor
 from service.settings.load import Settings
@@ -29,12 +33,13 @@ from service.settings.places import Folder, JsonLines, Sqlite
 
 WITHIN: Final = 10.0
 REFUSED: Final = 400
+TROUBLE: Final = 500
 NOT_GENUINE: Final = 401
 CALLBACK: Final = "/callbacks/check"
 
 
-async def probe(settings: Settings, recordings: Sequence[ObjectPlace] = ()) -> Tried:
-    """Try what the settings at hand name, all at once, and that the `recordings` can be read.
+async def probe(settings: Settings, recordings: Sequence[ObjectPlace] = (), loaded: Loaded | None = None) -> Tried:
+    """Try what the settings at hand name, all at once, that the `recordings` can be read, and the models of `loaded`.
 
     A missing group is passed over.
     """
@@ -45,7 +50,7 @@ async def probe(settings: Settings, recordings: Sequence[ObjectPlace] = ()) -> T
             await asyncio.gather(
                 to_thread.run_sync(_files, settings, tried),
                 aws_probes.probe(settings, recordings, aws, tried),
-                _vendor(settings, client, tried),
+                _vendor(settings, loaded, client, tried),
             )
         # Once it is known that the table can be asked at all.
         if not any(each.place in {"AFTERWORD_JOBS", *aws_probes.PLACES} for each in tried.problems):
@@ -63,10 +68,11 @@ def _files(settings: Settings, tried: Tried) -> None:
         _drops(settings.drops.place.path, tried)
 
 
-async def _vendor(settings: Settings, client: httpx2.AsyncClient, tried: Tried) -> None:
+async def _vendor(settings: Settings, loaded: Loaded | None, client: httpx2.AsyncClient, tried: Tried) -> None:
     if Vendor in settings.groups:
         await _key(settings, client, tried)
-        await _gateway(settings, client, tried)
+        if await _gateway(settings, client, tried) and loaded is not None:
+            await _models(settings, loaded, client, tried)
     if Callbacks in settings.groups and settings.callbacks.public_url:
         await _public(settings.callbacks.public_url, client, tried)
 
@@ -170,14 +176,30 @@ def _right_region(settings: Settings) -> str:
     return f"copy it anew from the dashboard of the region {settings.vendor.region}, or change AFTERWORD_REGION"
 
 
-async def _gateway(settings: Settings, client: httpx2.AsyncClient, tried: Tried) -> None:
+async def _gateway(settings: Settings, client: httpx2.AsyncClient, tried: Tried) -> bool:
+    """Whether there is one; that it has trouble of its own is not ours to mend."""
     place, cure = "AFTERWORD_LLM_GATEWAY_URL", "see that the host is right and can be reached from here"
     url = settings.vendor.llm_gateway_url
     status = await _status(client, f"{url}/v1/models")
     if status is None:
         tried.bad(place, f"the LLM Gateway does not answer at {url}", cure)
-    elif status >= REFUSED:
+    elif REFUSED <= status < TROUBLE:
         tried.bad(place, f"{url} answers /v1/models with {status}, which no LLM Gateway does", cure)
+    return status is not None and not REFUSED <= status < TROUBLE
+
+
+async def _models(settings: Settings, loaded: Loaded, client: httpx2.AsyncClient, tried: Tried) -> None:
+    vendor = settings.vendor
+    catalogue = LiveCatalogue(client, vendor.llm_gateway_url, vendor.api_key)
+    try:
+        await catalogue.refresh()
+    except ServiceError as error:
+        what = f"the catalogue of models cannot be had now ({error}), so the prompts' models are not compared with it"
+        tried.doubt("AFTERWORD_LLM_GATEWAY_URL", what, "run `afterword check` again later")
+    if catalogue.models is not None:
+        found = fitness(loaded.pipelines, loaded.whereabouts, catalogue.models, time.time())
+        tried.problems += found.problems
+        tried.warnings += found.warnings
 
 
 async def _public(url: str, client: httpx2.AsyncClient, tried: Tried) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.cli.configuration import DOTENV, read_pipelines
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Pipelines
+from service.domain.pipelines.file import Loaded
 from service.settings.fields import Group
 from service.settings.groups import Deployment, DropsPlace, PipelinesPlace, ResultsPlace
 from service.settings.load import GROUPS, Settings
@@ -13,12 +14,16 @@ from service.settings.load import GROUPS, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What of settings and pipelines file is right, and everything that is not. `pipelines` None: unreadable."""
+    """What of settings and pipelines file is right, and everything that is not. `loaded` None: unreadable."""
 
     settings: Settings
-    pipelines: Pipelines | None
+    loaded: Loaded | None
     problems: Sequence[Problem]
     warnings: Sequence[Problem]
+
+    @property
+    def pipelines(self) -> Pipelines | None:
+        return self.loaded.pipelines if self.loaded else None
 
 
 def read(environ: Mapping[str, str]) -> Reading:
@@ -30,17 +35,16 @@ def read(environ: Mapping[str, str]) -> Reading:
         problems += refused.problems
         settings = _what_is_right(environ)
     warnings = list(settings.warnings)
-    pipelines = None
+    loaded = None
     if PipelinesPlace in settings.groups:
         try:
             loaded = read_pipelines(settings)
         except Refused as refused:
             problems += refused.problems
         else:
-            pipelines = loaded.pipelines
             warnings += loaded.warnings
-            problems += _engulfed(settings, pipelines)
-    return Reading(settings=settings, pipelines=pipelines, problems=problems, warnings=warnings)
+            problems += _engulfed(settings, loaded.pipelines)
+    return Reading(settings=settings, loaded=loaded, problems=problems, warnings=warnings)
 
 
 def _what_is_right(environ: Mapping[str, str]) -> Settings:

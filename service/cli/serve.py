@@ -30,7 +30,7 @@ def serve() -> None:
     """
     lend(os.environ, DOTENV)
     reading = read(os.environ)
-    if reading.problems or reading.pipelines is None:
+    if reading.problems or reading.loaded is None:
         raise Refused(reading.problems)
     settings = reading.settings
     telemetry.configure(settings.deployment.log_format, settings.deployment.log_level, sys.stderr)
@@ -38,7 +38,8 @@ def serve() -> None:
         structlog.get_logger().warning(happened.SETTING_DOUBTED, place=each.place, what=each.what, cure=each.cure)
     # The loop that the server itself would choose.
     with asyncio.Runner(loop_factory=Config("", log_config=None).get_loop_factory()) as runner:
-        runner.run(run(settings, reading.pipelines, _started if sys.stderr.isatty() else lambda _: None))
+        started = _started if sys.stderr.isatty() else lambda _: None
+        runner.run(run(settings, reading.loaded.pipelines, started, whereabouts=reading.loaded.whereabouts))
 
 
 def _started(addresses: Addresses) -> None:

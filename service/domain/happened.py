@@ -9,6 +9,11 @@ SERVICE_HEARTBEAT: Final = "service.heartbeat"
 """One a minute, whatever happens; its fields are what alarms are made of."""
 SETTING_DOUBTED: Final = "setting.doubted"
 
+CATALOGUE_HEARD: Final = "catalogue.heard"
+CATALOGUE_UNHEARD: Final = "catalogue.unheard"
+MODEL_DOUBTED: Final = "model.doubted"
+MODEL_CLEARED: Final = "model.cleared"
+
 DROP_RECEIVED: Final = "drop.received"
 DROP_KNOWN: Final = "drop.known"
 DROP_UNMATCHED: Final = "drop.unmatched"

@@ -22,6 +22,10 @@ TOKENS: Final = "afterword_tokens_total"
 """Tokens of language models, by direction: input, output."""
 PAID_IN_DOUBT: Final = "afterword_paid_in_doubt_total"
 """Paid requests that may have been carried out twice: what no protocol can exclude."""
+CATALOGUE_HEARD: Final = "afterword_catalogue_heard_timestamp_seconds"
+"""When the catalogue of models was last heard; epoch seconds."""
+MODEL_DOUBTS: Final = "afterword_model_doubts"
+"""What the catalogue says against the models of the pipelines file."""
 
 COUNTERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -37,7 +41,7 @@ COUNTERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Every counter and the labels that it must be given. Labels take few values; never an id."""
 
-GAUGES: Final = frozenset({LAST_CALLBACK})
+GAUGES: Final = frozenset({LAST_CALLBACK, CATALOGUE_HEARD, MODEL_DOUBTS})
 
 
 class Tally(Protocol):

@@ -20,6 +20,8 @@ _TOLD: Final[Mapping[str, str]] = MappingProxyType(
         "afterword_callbacks_total": "Callbacks by what became of them",
         "afterword_callbacks_lost_total": "Transcripts that were done and nobody had called",
         "afterword_last_callback_timestamp_seconds": "When a genuine callback was last stored",
+        "afterword_catalogue_heard_timestamp_seconds": "When the catalogue of models was last heard",
+        "afterword_model_doubts": "What the catalogue says against the models of the pipelines file",
         "afterword_vendor_requests_total": "Requests to the vendor",
         "afterword_answers_total": "Answers to prompts",
         "afterword_events_published_total": "Events handed over",

@@ -14,7 +14,7 @@ import structlog
 
 from service.domain import caching, happened, prompts
 from service.domain.completion import Completion, stored_completion
-from service.domain.errors import Gate, StorageTrouble, Throttled
+from service.domain.errors import Gate, ModelRefused, StorageTrouble, Throttled
 from service.domain.job import Job
 from service.domain.places import REQUEST_DIGITS
 from service.domain.results import JSON
@@ -105,6 +105,9 @@ async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> 
         try:
             with counted(context, "ask"):
                 completion = await context.ports.language_model.ask(_sent(request, asking, mark), within=WITHIN)
+        except ModelRefused:
+            context.ports.catalogue.doubt()
+            raise
         except Throttled as throttled:
             await context.ports.budget.exhausted(model, throttled.retry_after or UNTOLD)
             raise

@@ -86,7 +86,7 @@ def started(addresses):
     asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGTERM)
 
 from service.cli import serve as command
-command.run = lambda settings, pipelines, _: serve.serve(settings, pipelines, started)
+command.run = lambda settings, pipelines, _, **__: serve.serve(settings, pipelines, started)
 print(run(["serve"]), [name for name in ("boto3", "botocore") if name in sys.modules])
 """
 

@@ -1,5 +1,6 @@
 """The vendor's live catalogue of models behind `ports.Catalogue`."""
 
+import asyncio
 from typing import Final
 
 import httpx2
@@ -21,13 +22,21 @@ class LiveCatalogue:
         self._exchange = Exchange(client, base_url, key)
         self._host = base_url
         self._models: Models | None = None
+        self._doubt = asyncio.Event()
 
     @property
     def models(self) -> Models | None:
         return self._models
 
+    def doubt(self) -> None:
+        self._doubt.set()
+
+    async def doubted(self) -> None:
+        await self._doubt.wait()
+
     async def refresh(self) -> None:
-        """Hear it anew. Raises Transient or Permanent, and then nothing changes."""
+        # First: what is doubted from now on may be newer than the answer.
+        self._doubt.clear()
         asked = Request(call=Call.MODELS, method="GET", path="/v1/models", silence=WITHIN)
         body = await self._exchange.body(asked, within=WITHIN)
         with ours(Call.MODELS, self._host):

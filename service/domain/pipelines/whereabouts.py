@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from service.domain.pipelines.shape import Source, inside
 from service.domain.pipelines.toml_lines import Path
@@ -60,6 +60,10 @@ class Whereabouts:
 
     def _unread(self, pipeline: str, prompt: str, keys: Sequence[str]) -> Spot:
         return Spot(place=".".join([self.prompt(pipeline, prompt), *keys[:1]]), line=0, own=True)
+
+
+NOWHERE: Final = Whereabouts()
+"""Of pipelines that were not read from a file."""
 
 
 def _named(tables: Sequence[Mapping[str, Any]], name: str) -> int:
