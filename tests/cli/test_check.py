@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -215,3 +216,71 @@ def test_the_key_is_in_nothing_that_is_printed(configured: Desk) -> None:
     for words in (["check"], ["check", "--json"]):
         ran = configured(*words)
         assert "nobody-may-see" not in ran.out + ran.err
+
+
+MODELS = """
+[defaults]
+model = "claude-sonnet-4-6"
+
+[[pipelines]]
+name = "calls"
+match = ["**/*"]
+
+[[pipelines.prompts]]
+name = "summary"
+prompt = "Summarize. {{ transcript }}"
+
+[[pipelines.prompts]]
+name = "mood"
+model = "claude-sonnet-5"
+temperature = 0.0
+prompt = "Name the mood. {{ transcript }}"
+
+[[pipelines.prompts]]
+name = "title"
+prompt = "Give it a title. {{ transcript }}"
+fallbacks = ["gpt-5"]
+"""
+
+
+def test_models_are_compared_with_the_live_catalogue(configured: Desk, standin: str) -> None:
+    (configured.folder / "pipelines.toml").write_text(MODELS)
+    soon = int(time.time()) + 20 * 86_400
+    set_faults(
+        standin, {"do": "retire", "model": "claude-sonnet-4-6"}, {"do": "retire_at", "model": "gpt-5", "at": soon}
+    )
+    ran = configured("check")
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        (
+            "problem: pipelines.toml:3 defaults.model: the LLM Gateway offers no model `claude-sonnet-4-6`"
+            " (asked by pipelines[calls].prompts[summary], pipelines[calls].prompts[title]);"
+            " use `claude-sonnet-4-5-20250929`, the nearest that would do"
+        ),
+        (
+            "problem: pipelines.toml:16 pipelines[calls].prompts[mood].temperature:"
+            " `claude-sonnet-5` takes no `temperature`;"
+            " take it out, or use `claude-sonnet-4-5-20250929`, the nearest that would do"
+        ),
+        "2 problems",
+    ]
+    (warning,) = [line for line in ran.err.splitlines() if "pipelines.toml" in line]
+    assert warning.startswith(
+        "warning: pipelines.toml:22 pipelines[calls].prompts[title].fallbacks[#1]: `gpt-5` retires"
+    )
+    offline = configured("check", "--offline")
+    assert (offline.code, offline.out) == (0, "no problems\n")
+
+
+@pytest.mark.parametrize("fault", [{"do": "status", "status": 503, "skip": 1}, {"do": "status"}, {"do": "garble"}])
+def test_a_catalogue_that_cannot_be_had_is_one_doubt_and_the_rest_is_tried(
+    configured: Desk, standin: str, fault: dict[str, Any]
+) -> None:
+    (configured.folder / "pipelines.toml").write_text(MODELS)
+    results_in_the_way(configured)
+    set_faults(standin, {"on": "models", **fault})
+    ran = configured("check")
+    problems = [line for line in ran.out.splitlines() if line.startswith("problem: ")]
+    assert [line.split(": ")[1] for line in problems] == ["AFTERWORD_RESULTS"]
+    (warning,) = [line for line in ran.err.splitlines() if "catalogue" in line]
+    assert warning.startswith("warning: AFTERWORD_LLM_GATEWAY_URL: the catalogue of models cannot be had now (")
