@@ -1,25 +1,24 @@
 """Whether the models that the pipelines name are fit for what is asked of them, as far as the live catalogue tells."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pydantic import JsonValue
-
+from service.domain import fallbacks
 from service.domain.catalogue import Model, Models
 from service.domain.errors import Problem
 from service.domain.model_choice import SOON, Needs, nearest, spoken_of
 from service.domain.pipeline import Pipelines, Prompt
 from service.domain.pipelines.whereabouts import Spot, Whereabouts
 from service.domain.prompts import uses
+from service.domain.sizes import MAX_TOKENS
 from service.domain.spelling import shown
 from service.domain.templates import Source
 from service.domain.times import rfc3339
+from service.domain.turns import Request
 
 GOVERNED: Final = ("temperature", "top_p", "top_k", "response_format", "reasoning")
 """Parameters that only some models take; all others are the Gateway's own (vendor API reference: chat completions)."""
-MAX_TOKENS: Final = 1000
-"""What an answer is given where nothing is said (vendor API reference: chat completions)."""
 TEN_HOURS: Final = 120_000
 """Tokens of the longest recording, roughly (vendor API reference: prompts and long transcripts)."""
 NAMED: Final = 3
@@ -40,7 +39,7 @@ class Asked:
 
     pipeline: str
     prompt: Prompt
-    request: Mapping[str, JsonValue]
+    request: Request
     fallback: int | None = None
     besides: frozenset[str] = frozenset()
     """What the prompt asks before a fallback is wanted."""
@@ -86,15 +85,12 @@ class Doubt:
 
 def asked_of(prompt: Prompt, pipeline: str) -> Iterator[Asked]:
     """The prompt's own request, then each of its fallbacks with what it overrides."""
-    own = {name: value for name, value in prompt.request.items() if name not in {"fallbacks", "fallback_config"}}
+    own, *others = fallbacks.requests(prompt.request)
     asked = Asked(pipeline=pipeline, prompt=prompt, request=own)
     yield asked
-    listed = prompt.request.get("fallbacks")
-    for number, override in enumerate(listed if isinstance(listed, Sequence) else ()):
-        if isinstance(override, Mapping):
-            besides = asked.besides | {asked.model}
-            asked = replace(asked, request={**own, **override}, fallback=number, besides=besides)
-            yield asked
+    for number, request in enumerate(others):
+        asked = replace(asked, request=request, fallback=number, besides=asked.besides | {asked.model})
+        yield asked
 
 
 def fitness(pipelines: Pipelines, whereabouts: Whereabouts, models: Models, now: float) -> Findings:
