@@ -10,7 +10,7 @@ PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --
 LOCKED := install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage chaos lock clean
+.PHONY: help demo test check coverage chaos lengths lock clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ coverage: $(VENV)/.dev  ## branch coverage of service/ by the whole suite, subpr
 
 chaos: $(VENV)/.dev  ## 200 recordings, faults everywhere, ten SIGKILLs; the ledger must balance (ENGINE=aws: three replicas)
 	@$(BIN)/python -m tests.chaos $(if $(filter aws,$(ENGINE)),--engine aws --replicas $(or $(REPLICAS),3)) $(ARGS)
+
+lengths: $(VENV)/.dev  ## eight transcripts of ten hours at once: asked of the model with room, in bounded memory
+	@$(BIN)/python -m tests.longrun.lengths $(ARGS)
 
 # The development tools first: what ships is what they were tested with, and the emulator pins its botocore.
 lock:  ## write the lock files anew from pyproject.toml (needs uv)

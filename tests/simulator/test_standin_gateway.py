@@ -197,6 +197,17 @@ def test_a_schema_is_answered_with_json_that_it_accepts(vendor: Vendor, transcri
     jsonschema.validate(orjson.loads(answer.json()["choices"][0]["message"]["content"]), SCHEMA)
 
 
+def test_json_is_repaired_where_it_can_be_and_refused_with_500_where_it_cannot(vendor: Vendor, url: str) -> None:
+    asked = {"messages": [user("Mood?")], "response_format": FORMAT, "post_processing_steps": [{"type": "json-repair"}]}
+    set_faults(
+        url, {"on": "ask", "do": "broken_json", "times": 1}, {"on": "ask", "do": "say", "content": "No.", "skip": 1}
+    )
+    mended = vendor.ask(**asked).json()["choices"][0]["message"]["content"]
+    jsonschema.validate(orjson.loads(mended), SCHEMA)
+    assert vendor.ask(**asked).status_code == 500
+    assert vendor.ask(**{**asked, "post_processing_steps": []}).is_success
+
+
 def test_a_tool_is_called_when_it_is_forced(vendor: Vendor) -> None:
     tool = {"type": "function", "function": {"name": "note", "parameters": SCHEMA}}
     choice = {"type": "function", "function": {"name": "note"}}
