@@ -122,7 +122,7 @@ async def until_stored(store: Callable[[], Awaitable[T]], **told: str) -> T:
     while True:
         try:
             # Even if this worker is told to stop right now.
-            return await asyncio.shield(asyncio.ensure_future(store()))
+            return await asyncio.shield(store())
         except StorageTrouble as trouble:
             failures += 1
             pause = pause_after(failures)

@@ -75,6 +75,7 @@ def test_a_reference_within_the_schema_holds() -> None:
 def test_only_a_json_schema_is_held_against_an_answer() -> None:
     assert usable(SCHEMA)
     assert not usable({"type": "whole"})
+    assert not usable({"pattern": "("})
     assert schema_of({"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}) == SCHEMA
     assert schema_of({"response_format": {"type": "json_object"}}) is None
     assert schema_of({}) is None
