@@ -1,7 +1,7 @@
 """A pipeline's own event attributes: pointers into what is known of a recording, and what they come to."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.domain.events import Attribute
@@ -20,15 +20,21 @@ LONGEST_NAME: Final = 256
 
 _ATTRIBUTE: Final = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]+(?<!\.)")
 _RESERVED: Final = re.compile(r"(?i:aws|amazon)\.")
-_ANSWER: Final = re.compile(rf"answers\.({NAME})")
+_ANSWER: Final = re.compile(rf"answers\.({NAME})((?:\.[^.]+)*)")
 _METADATA: Final = re.compile(r"source\.metadata\.(.{1,256})")
-_KNOWN: Final = ("answers.NAME", "source.metadata.NAME", "source.key", "transcript.language")
+_KNOWN: Final = ("answers.NAME", "answers.NAME.PROPERTY", "source.metadata.NAME", "source.key", "transcript.language")
 
 
 def answer_of(pointer: str) -> str | None:
     """The prompt that the pointer needs."""
     found = _ANSWER.fullmatch(pointer)
     return found[1] if found else None
+
+
+def parts_of(pointer: str) -> Sequence[str]:
+    """The properties, one within the other, that the pointer names in a structured answer; none for the whole."""
+    found = _ANSWER.fullmatch(pointer)
+    return found[2].split(".")[1:] if found else ()
 
 
 def wrong_name(name: str) -> tuple[str, str] | None:
@@ -49,8 +55,7 @@ def wrong_pointer(pointer: str) -> tuple[str, str] | None:
     if pointer in {"source.key", "transcript.language"} or answer_of(pointer) or _METADATA.fullmatch(pointer):
         return None
     if re.match(rf"answers\.{NAME}\.", pointer):
-        what = f"{shown(pointer)} points into an answer, and this version has no structured answers"
-        return what, 'point at the whole answer, "answers.NAME"'
+        return f"{shown(pointer)} has a dot too many", 'write it like "answers.triage.customer.tier"'
     near = did_you_mean(pointer, _KNOWN)
     cure = f"did you mean `{near}`?" if near else f"write one of: {', '.join(_KNOWN)}"
     return f"{shown(pointer)} points at nothing that is known", cure
@@ -70,11 +75,17 @@ def _value(pointer: str, data: Mapping[str, Any]) -> Any:
         held = {name.lower(): value for name, value in (recording.get("metadata") or {}).items()}
         return held.get(metadata[1].lower())
     if answer:
-        told = (data.get("answers") or {}).get(answer) or {}
-        return told.get("content")
+        return _told((data.get("answers") or {}).get(answer) or {}, parts_of(pointer))
     if pointer == "source.key":
         return recording.get("key")
     return (data.get("transcript") or {}).get("language")
+
+
+def _told(answer: Mapping[str, Any], parts: Sequence[str]) -> Any:
+    value = answer.get("value") if parts else answer.get("content")
+    for part in parts:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _attribute(value: Any) -> Attribute | None:

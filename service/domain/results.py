@@ -105,7 +105,9 @@ def _transcript(facts: TranscriptFacts | None) -> dict[str, object] | None:
 def _answer(answer: Answer | Failure) -> dict[str, object]:
     if isinstance(answer, Failure):
         return {"error": _error(answer)}
-    return {"content": answer.content, "model": answer.model, "usage": answer.usage.model_dump()}
+    # A structured answer is told parsed; its text as the model wrote it is in answers/{prompt}.json.
+    told = {"content": answer.content} if answer.value is None else {"value": answer.value}
+    return {**told, "model": answer.model, "usage": answer.usage.model_dump()}
 
 
 def _raw(words: str | None) -> dict[str, object]:

@@ -127,8 +127,13 @@ def _answer() -> Schema:
         "not": {"required": ["error"]},
     }
     properties: Schema = {
-        "content": {"type": "string", "description": "What the model answered."},
-        "value": {"description": "The parsed answer of a prompt with a schema."},
+        "content": {
+            "type": "string",
+            "description": "What the model answered; of a prompt with a schema there is `value` instead.",
+        },
+        "value": {
+            "description": "What the model answered to a prompt with a schema, parsed: an object that follows it."
+        },
         "model": _text("The model that answered."),
         "usage": _usage(),
         "error": _error(),

@@ -117,8 +117,8 @@ def _unknown(name: str) -> tuple[str, str]:
     if "(" in name:
         return f"{shown(name)} is a call, and prompts have variables only", written
     if re.fullmatch(rf"answers\.{NAME}\..+", name):
-        what = f"{shown(name)} points into an answer, and this version has no structured answers"
-        return what, "use the whole answer, `{{ answers.NAME }}`"
+        what = f"{shown(name)} points into an answer, and prompts use whole answers"
+        return what, "write `{{ answers.NAME }}`: of a structured answer that is its JSON"
     if not name:
         return "`{{ }}` names no variable", written
     near = did_you_mean(name, _KNOWN)

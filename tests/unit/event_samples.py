@@ -64,6 +64,14 @@ NEXT_STEPS = SUMMARY.model_copy(
         "request_id": "4be5a1d0-3f65-41a8-9f0c-3d2a8d2c9a77",
     }
 )
+TRIAGE = SUMMARY.model_copy(
+    update={
+        "prompt": "triage",
+        "content": '{"sentiment": "negative", "topics": ["lost parcel", "refund"], "customer": {"tier": "gold"}}',
+        "value": {"sentiment": "negative", "topics": ["lost parcel", "refund"], "customer": {"tier": "gold"}},
+        "request_id": "7d0b7c52-91a4-4f0b-8a35-6c1e5a0c2b44",
+    }
+)
 TRUNCATED = Failure(
     code=Code.PROMPT_TRUNCATED,
     message="the answer was cut off at max_tokens = 1000; allow more or ask for less",
@@ -115,7 +123,9 @@ def samples() -> dict[str, Event]:
     long = SUMMARY.model_copy(update={"content": "word " * 60_000})
     unheard = TRANSCRIPT.model_copy(update={"language": None, "duration": None})
     return {
-        "complete": event_of(job(verdict(Outcome.COMPLETE)), {"summary": SUMMARY, "next-steps": NEXT_STEPS}),
+        "complete": event_of(
+            job(verdict(Outcome.COMPLETE)), {"summary": SUMMARY, "next-steps": NEXT_STEPS, "triage": TRIAGE}
+        ),
         "partial": event_of(job(verdict(Outcome.PARTIAL)), {"summary": SUMMARY, "coaching": TRUNCATED}),
         "failed": event_of(job(verdict(Outcome.FAILED, UNREADABLE), transcript=unheard, run=2), {}),
         "no_speech": event_of(job(verdict(Outcome.COMPLETE, skipped="no_speech")), {}),

@@ -160,7 +160,7 @@ def test_a_transcript_without_utterances_has_none_to_tell() -> None:
         ("{{ source.nam }}", "did you mean `source.name`"),
         ("{{ answers }}", "no variable"),
         ("{{ answers.Bad }}", "no variable"),
-        ("{{ answers.triage.sentiment }}", "no structured answers"),
+        ("{{ answers.triage.sentiment }}", "prompts use whole answers"),
         ("{{ transcript | upper }}", "filter"),
         ("{{ upper(transcript) }}", "call"),
         ("{{ }}", "names no variable"),

@@ -14,6 +14,7 @@ from tests.unit.event_samples import (
     RECORDING,
     SUMMARY,
     TRANSCRIPT,
+    TRIAGE,
     TRUNCATED,
     UNREADABLE,
     files,
@@ -115,6 +116,18 @@ def test_answers_stand_in_the_order_of_the_pipeline_each_with_its_model_and_usag
         "model": "claude-sonnet-4-6",
         "usage": {"input_tokens": 420, "output_tokens": 16, "total_tokens": 436},
     }
+
+
+def test_a_structured_answer_is_told_parsed_in_place_of_its_text() -> None:
+    answers = json.loads(result_of(ENDED, {"summary": SUMMARY, "triage": TRIAGE}))["answers"]
+    assert answers["triage"] == {
+        "value": {"sentiment": "negative", "topics": ["lost parcel", "refund"], "customer": {"tier": "gold"}},
+        "model": "claude-sonnet-4-6",
+        "usage": {"input_tokens": 420, "output_tokens": 16, "total_tokens": 436},
+    }
+    assert "value" not in answers["summary"]
+    stored = json.loads(TRIAGE.to_bytes())
+    assert (json.loads(stored["content"]), stored["value"]) == (TRIAGE.value, TRIAGE.value)
 
 
 def test_a_failed_prompt_has_an_error_and_no_content() -> None:

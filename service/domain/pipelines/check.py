@@ -9,9 +9,11 @@ from pydantic import JsonValue
 from service.domain import attributes, globs, prompts
 from service.domain.errors import Problem
 from service.domain.pipelines import transcript_options
-from service.domain.pipelines.prompts import Draft, ReadFile, check_needs, check_said, draft
-from service.domain.pipelines.raw import RawAsked, RawPipeline, request_of
+from service.domain.pipelines.pointers import wrong_part
+from service.domain.pipelines.prompts import Draft, check_needs, check_said, draft
+from service.domain.pipelines.raw import RawAsked, RawDefaults, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source
+from service.domain.pipelines.structured import ReadFile, answered_by, check_doubts, check_written
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
 
@@ -46,6 +48,9 @@ def review(source: Source, shaped: Shaped, read: ReadFile) -> Review:
             drawn, told = draft(each, (*path, "prompts", number), source, shaped.dropped, read)
             drafts[at].append(drawn)
             problems += told
+            defaults = shaped.file.defaults or RawDefaults()
+            if held := answered_by(drawn.structure, each, drawn.path, defaults):
+                warnings += check_doubts(held, each, defaults, source)
         problems += _check_pipeline(raw, path, source, shaped, drafts[at])
         warnings += _unknown_options(raw.transcript, path, source)
         taken = {pattern.casefold() for each in pipelines[:at] for pattern in each.match or []}
@@ -100,7 +105,7 @@ def _check_prompts(raw: RawPipeline, source: Source, shaped: Shaped, drafts: Seq
         if each.raw.model is None and not (defaults and defaults.model) and not _spoilt(shaped, each.path, "model"):
             cure = 'write `model = "claude-sonnet-4-6"` here or below `[defaults]`'
             yield source.problem(each.path, "the prompt has no model", cure)
-        yield from _check_asked(each.raw, each.path, source)
+        yield from _check_asked(each.raw, each.path, source, each.structure.schema if each.structure else None)
         yield from check_said(each, source, utterances=utterances)
     unread = any((*each.path, "name") in shaped.dropped for each in drafts)
     if not unread:
@@ -116,13 +121,14 @@ def _check_defaults(shaped: Shaped, source: Source) -> Iterator[Problem]:
     yield from _check_transcript(_default_options(shaped), ("defaults", "transcript"), source)
 
 
-def _check_asked(raw: RawAsked | None, path: Path, source: Source) -> Iterator[Problem]:
+def _check_asked(raw: RawAsked | None, path: Path, source: Source, schema: JsonValue = None) -> Iterator[Problem]:
     if raw is None:
         return
     if any(each.model is None for each in raw.fallbacks or []):
         cure = 'write it like `fallbacks = ["gemini-2.5-flash"]` or `[{ model = "…", max_tokens = 500 }]`'
         yield source.problem((*path, "fallbacks"), "a fallback names no model", cure)
-    for key, value in request_of(raw).items():
+    yield from check_written(raw, path, source)
+    for key, value in (request_of(raw) | ({"schema": schema} if schema else {})).items():
         if not _sendable(value):
             yield source.problem((*path, key), f"`{key}` holds a number that JSON cannot carry", "write a smaller one")
 
@@ -146,7 +152,7 @@ def _check_attributes(
             f"there are {len(pointers)} attributes, and an event carries at most {attributes.MOST} of a pipeline's own"
         )
         yield source.problem((*path, "attributes"), what, "take out the ones that nobody filters by")
-    names = [each.raw.name for each in drafts if each.raw.name]
+    names = {each.raw.name: each for each in drafts if each.raw.name}
     spoilt = {(*each.path, "name") for each in drafts} | {(*path, "prompts")}
     whole = not spoilt & shaped.dropped
     for name, pointer in pointers.items():
@@ -159,6 +165,20 @@ def _check_attributes(
             near = did_you_mean(answer, names)
             cure = f"did you mean `answers.{near}`?" if near else "name a prompt of this pipeline"
             yield source.problem(place, f"{shown(pointer)} points at no answer of this pipeline", cure)
+        elif answer in names and not names[answer].broken:
+            wrong = _wrong_part(names[answer], attributes.parts_of(pointer), shaped.file.defaults or RawDefaults())
+            if wrong:
+                yield source.problem(place, *wrong)
+
+
+def _wrong_part(each: Draft, parts: Sequence[str], defaults: RawDefaults) -> tuple[str, str] | None:
+    name, held = each.raw.name or "", answered_by(each.structure, each.raw, each.path, defaults)
+    if held is not None:
+        return wrong_part(name, parts, held.schema)
+    if parts and each.raw.response_format is None and defaults.response_format is None:
+        what = f"the answer to {shown(name)} is text without parts, for want of a `schema`"
+        return what, f'give the prompt a `schema`, or point at the whole answer, "answers.{name}"'
+    return None
 
 
 def _unknown_options(options: Mapping[str, JsonValue] | None, path: Path, source: Source) -> list[Problem]:

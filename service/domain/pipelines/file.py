@@ -14,12 +14,13 @@ from service.domain.pipelines.check import review, transcript_of
 from service.domain.pipelines.prompts import Draft
 from service.domain.pipelines.raw import RawDefaults, RawOutputs, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source, shape
+from service.domain.pipelines.structured import response_format
 from service.domain.pipelines.toml_lines import scan
 from service.domain.pipelines.whereabouts import Whereabouts
 from service.domain.spelling import shown
 
 LARGEST: Final = 1024 * 1024
-"""Bytes, of the file and of each prompt file."""
+"""Bytes, of the file and of each prompt or schema file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Loaded:
 
 
 class Place(Protocol):
-    """Where a pipelines file lies, with its prompt files beside it."""
+    """Where a pipelines file lies, with its prompt and schema files beside it."""
 
     @property
     def name(self) -> str:
@@ -44,7 +45,7 @@ class Place(Protocol):
         ...
 
     def beside(self, name: str) -> str | Problem:
-        """What a prompt file says, or why not (the problem's place is not used). Nothing outside is ever read."""
+        """What a prompt or schema file says, or why not (the problem's place is not used). Nothing outside is read."""
         ...
 
 
@@ -54,7 +55,7 @@ def load(path: Path) -> Loaded:
 
 
 def load_from(place: Place) -> Loaded:
-    """The pipelines of a file, defaults merged in and prompt files (beside it) read.
+    """The pipelines of a file, defaults merged in prompt and schema files (beside it) read.
 
     Raises Refused with every problem: each place is the file's name with the line, then the table and key.
     """
@@ -65,13 +66,13 @@ def load_from(place: Place) -> Loaded:
         raise Refused(sorted(found.problems, key=lambda problem: _line(problem, source)))
     raws = shaped.file.pipelines or []
     pipelines = tuple(_pipeline(raw, shaped, drafts) for raw, drafts in zip(raws, found.drafts, strict=True))
-    warnings = tuple(sorted(found.warnings, key=lambda problem: _line(problem, source)))
+    warnings = tuple(sorted(dict.fromkeys(found.warnings), key=lambda problem: _line(problem, source)))
     whereabouts = Whereabouts(source=source)
     return Loaded(pipelines=Pipelines(pipelines=pipelines), whereabouts=whereabouts, warnings=warnings)
 
 
 def read_text(name: str, content: bytes) -> str | Problem:
-    """The text of the file or of a prompt file; `content` need be no longer than LARGEST and one byte."""
+    """The text of the file or of one beside it; `content` need be no longer than LARGEST and one byte."""
     if len(content) > LARGEST:
         what = f"the file is larger than {LARGEST // 1024} KiB"
         return Problem(place=name, what=what, cure="move long prompts into prompt files")
@@ -82,7 +83,7 @@ def read_text(name: str, content: bytes) -> str | Problem:
 
 
 def outside(name: str) -> Problem:
-    """A prompt file that leads out of the place of the pipelines file."""
+    """A prompt or schema file that leads out of the place of the pipelines file."""
     what = f"{shown(name)} lies outside the folder of the pipelines file"
     return Problem(place=name, what=what, cure="move it beside the pipelines file or into a folder there")
 
@@ -173,6 +174,8 @@ def _outputs(written: dict[str, Any]) -> Outputs:
 
 def _prompt(each: Draft, defaults: RawDefaults) -> Prompt:
     request = {**request_of(defaults), **request_of(each.raw)}
+    if each.structure is not None:
+        request["response_format"] = response_format(each.raw.name or "", each.structure.schema)
     required = next((value for value in (each.raw.required, defaults.required) if value is not None), True)
     return Prompt(
         name=each.raw.name or "",

@@ -1,6 +1,6 @@
 """The prompts of a pipelines file: what each says, and what is wrong with it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,7 @@ from service.domain.errors import Problem
 from service.domain.pipeline import Message
 from service.domain.pipelines.raw import RawPrompt
 from service.domain.pipelines.shape import Source
+from service.domain.pipelines.structured import ReadFile, Structure, structure
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
 from service.domain.templates import Source as VariableSource
@@ -15,9 +16,6 @@ from service.domain.templates import Variable, parse
 
 WAYS: Final = ("prompt", "prompt_file", "messages")
 """How a prompt may say what it asks."""
-
-ReadFile = Callable[[str], "str | Problem"]
-"""The text of a prompt file by its name in the pipelines file, or why not (its place is not used)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +34,7 @@ class Draft:
     raw: RawPrompt
     path: Path
     said: tuple[Said, ...]
+    structure: Structure | None
     broken: bool
 
     def variables(self) -> Sequence[Variable]:
@@ -54,9 +53,8 @@ def draft(
     spoilt = any((*path, way) in dropped for way in WAYS)
     if raw.name is None and (*path, "name") not in dropped:
         problems.append(source.problem(path, "the prompt has no name", 'write `name = "summary"`'))
-    if "response_schema" in raw.model_fields_set:
-        what = "`schema` asks for a structured answer, which this version does not have"
-        problems.append(source.problem((*path, "schema"), what, "take it out, and ask for the form in words"))
+    structured, told = structure(raw, path, source, read)
+    problems += told
     if len(given) > 1:
         what = f"`{given[0]}` and `{given[1]}` both say what to ask"
         problems.append(source.problem((*path, given[1]), what, "keep one of them"))
@@ -64,10 +62,11 @@ def draft(
         problems.append(source.problem(path, "nothing says what to ask", "write `prompt`, `prompt_file` or `messages`"))
     said: tuple[Said, ...] = ()
     if len(given) == 1:
-        told = list(_said(raw, (*path, given[0]), source, dropped, read))
-        said = tuple(each for each in told if isinstance(each, Said))
-        problems += [each for each in told if isinstance(each, Problem)]
-    return Draft(raw=raw, path=path, said=said, broken=spoilt or bool(problems)), problems
+        found = list(_said(raw, (*path, given[0]), source, dropped, read))
+        said = tuple(each for each in found if isinstance(each, Said))
+        problems += [each for each in found if isinstance(each, Problem)]
+    broken = spoilt or (*path, "schema") in dropped or bool(problems)
+    return Draft(raw=raw, path=path, said=said, structure=structured, broken=broken), problems
 
 
 def _said(

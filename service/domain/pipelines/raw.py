@@ -6,7 +6,16 @@ These records are also where `afterword schema pipelines` comes from.
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from service.domain.attributes import MOST
@@ -80,7 +89,16 @@ class RawPrompt(RawAsked):
     prompt: Annotated[str | None, Field(description="one user message; `{{ transcript }}` stands for the text")] = None
     prompt_file: Annotated[Text | None, Field(description="a file beside this one, instead of `prompt`")] = None
     messages: Annotated[list[RawMessage] | None, Field(description="several messages, instead of `prompt`")] = None
-    response_schema: Annotated[JsonValue, Field(alias="schema", exclude=True)] = None
+    response_schema: Annotated[
+        JsonValue,
+        Field(alias="schema", exclude=True),
+        WithJsonSchema(
+            {
+                "type": ["string", "object"],
+                "description": "JSON Schema of the answer: a file beside this one, or a table",
+            }
+        ),
+    ] = None
 
 
 class RawOutputs(Written):
@@ -122,7 +140,6 @@ def json_schema() -> Mapping[str, Any]:
     """The JSON Schema of a pipelines file, for editors."""
     schema = RawFile.model_json_schema(by_alias=True)
     definitions = schema["$defs"]
-    definitions["RawPrompt"]["properties"].pop("schema", None)
     definitions["RawPrompt"]["required"] = ["name"]
     # An assistant's message without content is a turn: there the model is asked.
     definitions["RawMessage"]["anyOf"] = [

@@ -46,6 +46,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "prompt_file": 'prompt_file = "prompts/summary.md"',
         "prompts": "[[pipelines.prompts]]",
         "required": "required = false",
+        "schema": 'schema = "schemas/triage.json"',
         "role": 'role = "user"` (or system, or assistant)',
         "temperature": "temperature = 0.0",
         "transcript": "[pipelines.transcript]",
@@ -67,7 +68,7 @@ _TABLES: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
 
 
 _FREE: Final[frozenset[str | int]] = frozenset(
-    {"attributes", "cache_control", "post_processing_steps", "reasoning", "response_format", "transcript"}
+    {"attributes", "cache_control", "post_processing_steps", "reasoning", "response_format", "schema", "transcript"}
 )
 """Tables whose keys are not ours, so that our examples do not fit them."""
 
@@ -217,9 +218,13 @@ def _other_key(path: Path, key: str) -> str:
         return "take it out: a fallback is asked the prompt's own messages"
     if key in {"stream", "tools", "tool_choice", "transcript_id"}:
         return "take it out: the service sees to how the LLM Gateway is asked"
-    known = [field.alias or name for name, field in table.model_fields.items()]
+    known = _keys(table)
     near = did_you_mean(key, known)
     if near:
         return f"did you mean `{near}`?"
-    home = next((name for name in ("pipelines", "prompts") if key in _TABLES[name].model_fields), None)
+    home = next((name for name in ("pipelines", "prompts") if key in _keys(_TABLES[name])), None)
     return f"it belongs below `[[{'pipelines.' * (home == 'prompts')}{home}]]`" if home else "take it out"
+
+
+def _keys(table: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in table.model_fields.items()]
