@@ -1,4 +1,4 @@
-"""The pipelines file and its prompt files where they are objects in S3: read at start, before anything else runs."""
+"""The pipelines file, and the files that it names, where they are objects in S3: read before anything else runs."""
 
 from typing import Any, Final
 

@@ -52,7 +52,7 @@ class Outputs(Fact):
 
 
 class Pipeline(Fact):
-    """Complete in itself: defaults are merged in, prompt files read, `speech_models` chosen.
+    """Complete in itself: defaults are merged in, prompt and schema files read, `speech_models` chosen.
 
     `transcript` is sent to POST /v2/transcript as it is. `attributes` maps names of event attributes to pointers.
     """

@@ -120,7 +120,7 @@ class Callbacks(Group):
 class PipelinesPlace(Group):
     place: Annotated[TomlFile | ObjectPlace, reads(places.pipelines), ANCHORED] = variable(
         "AFTERWORD_PIPELINES",
-        "path or `s3://bucket/key` of the pipelines file (prompt files resolve beside it); read at start only",
+        "path or `s3://bucket/key` of the pipelines file (prompt and schema files beside it); read at start only",
         "pipelines.toml",
     )
 

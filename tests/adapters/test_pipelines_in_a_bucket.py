@@ -59,6 +59,18 @@ def test_the_file_and_the_prompt_files_beside_it_are_read(bucket: str, put: Put,
     assert pipeline.prompts[0].messages[0].content == "Über {{ transcript }}"
 
 
+def test_a_schema_is_read_beside_the_file_and_its_flaws_are_told(aws: Aws, bucket: str, put: Put) -> None:
+    put(KEY, FILE.format(file="a.md") + 'schema = "schemas/a.json"')
+    put("deploys/4f2a/a.md", "{{ transcript }}")
+    put("deploys/4f2a/schemas/a.json", '{"type": "object", "properties": {"mood": {"type": "string"}}}')
+    found = load_from(InBucket(aws, ObjectPlace(bucket=bucket, key=KEY)))
+    assert "response_format" in found.pipelines.pipelines[0].prompts[0].request
+    put("deploys/4f2a/schemas/a.json", '{"type": "object"}')
+    problem = refused(aws, bucket)
+    assert problem.place.startswith(f"s3://{bucket}/{KEY}:9 ")
+    assert "(in schemas/a.json, `#`)" in problem.what
+
+
 def test_a_problem_names_the_object_and_the_line(aws: Aws, bucket: str, put: Put) -> None:
     put(KEY, FILE.format(file="a.md").replace("max_tokens", "max_tokns"))
     put("deploys/4f2a/a.md", "{{ transcript }}")

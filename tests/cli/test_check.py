@@ -13,6 +13,7 @@ import pytest
 from service.cli import probes
 from tests.cli.desk import Desk, Service, eventually
 from tests.standin import set_faults
+from tests.unit.broken_prompts import POINTERS, REQUESTS, SCHEMAS, WHERE, WORDS, Broken
 from tests.unit.pipelines_samples import HEAD, PROMPT
 from tests.unit.settings_samples import KEY
 from tests.unit.test_pipelines_refused import BROKEN as BROKEN_FILES
@@ -52,6 +53,20 @@ def test_every_broken_file_is_listed_beside_a_broken_setting(desk: Desk, text: s
     places = [each.removeprefix("problem: ").partition(":")[0] for each in problems]
     assert places.index("ASSEMBLYAI_API_KEY") < places.index("AFTERWORD_REGION") < places.index("pipelines.toml")
     assert total == f"{len(problems)} problems"
+
+
+@pytest.mark.parametrize(
+    "broken", [each for kind in (WORDS, REQUESTS, WHERE, SCHEMAS, POINTERS) for each in kind[3:9:2]]
+)
+def test_a_broken_prompt_is_listed_with_its_place_and_cure(desk: Desk, broken: Broken) -> None:
+    (desk.folder / "pipelines.toml").write_text(broken.written(desk.folder))
+    desk.environ("ASSEMBLYAI_API_KEY", KEY)
+    ran = desk("check", "--offline", "--json")
+    assert ran.code == 1
+    [problem] = ran.json["problems"]
+    assert problem["place"] == f"pipelines.toml:{broken.place}"
+    assert re.search(broken.what, problem["what"])
+    assert re.search(broken.cure, problem["cure"])
 
 
 def test_a_service_that_is_set_up_well_has_no_problems(configured: Desk) -> None:

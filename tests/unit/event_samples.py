@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.domain.answers import Answer
+from service.domain.attributes import evaluate
 from service.domain.completion import Usage
 from service.domain.errors import Code
 from service.domain.events import Event, event
@@ -114,18 +115,18 @@ def result_of(ended: Job, answers: Mapping[str, Answer | Failure]) -> bytes:
     return result_json(DEPLOYMENT, ended, answers, files(ended))
 
 
-def event_of(ended: Job, answers: Mapping[str, Answer | Failure]) -> Event:
-    return event(stored_result(result_of(ended, answers), "result.json"), {})
+def event_of(ended: Job, answers: Mapping[str, Answer | Failure], **pointers: str) -> Event:
+    stored = stored_result(result_of(ended, answers), "result.json")
+    return event(stored, evaluate(pointers, stored.data))
 
 
 def samples() -> dict[str, Event]:
     """By the name of the file that shows it."""
     long = SUMMARY.model_copy(update={"content": "word " * 60_000})
     unheard = TRANSCRIPT.model_copy(update={"language": None, "duration": None})
+    answered = {"summary": SUMMARY, "next-steps": NEXT_STEPS, "triage": TRIAGE}
     return {
-        "complete": event_of(
-            job(verdict(Outcome.COMPLETE)), {"summary": SUMMARY, "next-steps": NEXT_STEPS, "triage": TRIAGE}
-        ),
+        "complete": event_of(job(verdict(Outcome.COMPLETE)), answered, sentiment="answers.triage.sentiment"),
         "partial": event_of(job(verdict(Outcome.PARTIAL)), {"summary": SUMMARY, "coaching": TRUNCATED}),
         "failed": event_of(job(verdict(Outcome.FAILED, UNREADABLE), transcript=unheard, run=2), {}),
         "no_speech": event_of(job(verdict(Outcome.COMPLETE, skipped="no_speech")), {}),

@@ -1,5 +1,6 @@
 """The pipelines file: loaded whole, or refused with every problem, its line and its cure."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def test_a_key_with_odd_characters_keeps_its_problem_on_one_line(tmp_path: Path)
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
     plain = loaded(tmp_path, HEAD + PROMPT).pipelines
     assert load(written(tmp_path, b"\xef\xbb\xbf" + (HEAD + PROMPT).replace("\n", "\r\n").encode())).pipelines == plain
+
+
+def test_what_the_file_to_start_from_offers_loads_too(tmp_path: Path) -> None:
+    offered = re.sub(r"^#(?! |$)", "", starter.pipelines(), flags=re.MULTILINE)
+    found = loaded(tmp_path, offered)
+    calls = found.pipelines.pipelines[0]
+    assert found.warnings == ()
+    assert [each.name for each in calls.prompts] == ["summary", "sentiment", "triage", "coaching"]
+    assert calls.attributes.keys() >= {"reason", "topics"}
 
 
 def test_the_file_to_start_from_loads_without_a_word(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def form(found: Loaded) -> dict[str, Any]:
 
 
 def test_a_schema_becomes_the_form_that_the_gateway_is_asked_for(tmp_path: Path) -> None:
-    schema = {"type": "object", "required": ["mood"], "properties": {"mood": {"enum": ["good", "bad"]}}}
+    mood = {"type": "string", "enum": ["good", "bad"], "description": "At the end"}
+    schema = {"type": "object", "required": ["mood"], "properties": {"mood": mood}}
     found = with_schema(tmp_path, schema)
     assert form(found) == {"name": "summary", "schema": {**schema, "additionalProperties": False}, "strict": True}
     assert found.warnings == ()
@@ -69,6 +70,15 @@ def test_no_object_of_a_schema_takes_other_properties(tmp_path: Path) -> None:
     validator = Draft202012Validator(sent)
     assert validator.is_valid({"caller": {"name": "x"}, "agent": None})
     assert not validator.is_valid({"caller": {"name": "x", "age": 3}})
+
+
+@pytest.mark.parametrize(
+    ("listed", "kind"),
+    [({"enum": ["a", "b"]}, "string"), ({"enum": [1, None]}, ["null", "number"]), ({"const": True}, "boolean")],
+)
+def test_the_type_of_listed_values_is_told(tmp_path: Path, listed: dict[str, object], kind: object) -> None:
+    found = with_schema(tmp_path, {"type": "object", "properties": {"a": listed}})
+    assert form(found)["schema"]["properties"]["a"] == {**listed, "type": kind}
 
 
 @pytest.mark.parametrize(

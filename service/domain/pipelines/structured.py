@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from service.domain.errors import Problem
 from service.domain.pipelines.raw import RawAsked, RawDefaults, RawPrompt
 from service.domain.pipelines.schema_flaws import Flaw, doubts, flaws
-from service.domain.pipelines.schema_nodes import STAYS_HERE, Node, is_object, nodes
+from service.domain.pipelines.schema_nodes import STAYS_HERE, Node, is_object, nodes, types
 from service.domain.pipelines.shape import Source
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import shown
@@ -104,7 +104,8 @@ def check_doubts(held: Structure, raw: RawPrompt, defaults: RawDefaults, source:
 def response_format(name: str, schema: Node) -> dict[str, JsonValue]:
     """How the LLM Gateway is asked for an answer by the schema (vendor API reference: structured outputs).
 
-    No object takes properties that are not listed. `strict` where every property is required, as providers demand it.
+    What follows anyway is written out, since some providers insist on it: that no object takes properties that are not
+    listed, and the type of listed values. `strict` is asked for where every property is required, its condition.
     """
     held = {key: value for key, value in _closed(schema).items() if key not in STAYS_HERE}
     strict = all(_whole(node) for _, node in nodes(schema) if isinstance(node, dict))
@@ -134,6 +135,8 @@ def _closed(node: Node) -> dict[str, JsonValue]:
     choices = members.get("anyOf")
     if isinstance(choices, list):
         members["anyOf"] = [_part(each) for each in choices]
+    if "type" not in members and (known := sorted(types(node))):
+        members["type"] = known[0] if len(known) == 1 else [*known]
     return members | ({"additionalProperties": False} if is_object(node) else {})
 
 
