@@ -193,6 +193,19 @@ REQUESTS: list[Broken] = [
 WHERE: list[Broken] = [
     asked("schema = 3", ".schema", "must be the name of a file or a table", "write it like `schema = "),
     asked("schema = 1979-05-27", ".schema", "cannot be sent as JSON", "write it like `schema = "),
+    asked(
+        "schema = 1979-05-27\n[pipelines.attributes]\na = 'answers.summary.a'",
+        ".schema",
+        "cannot be sent as JSON",
+        "write it like `schema = ",
+    ),
+    asked(
+        "response_format = { type = 'json_schema', json_schema = { name = 'a', schema = { type = 'object' } } }\n"
+        "[pipelines.attributes]\na = 'answers.summary.a'",
+        ".response_format.json_schema.schema",
+        "can hold nothing",
+        "list its `properties`",
+    ),
     asked("schema = 'none.json'", ".schema", "`none.json`: there is no such file", "beside the pipelines file"),
     asked("schema = '../a.json'", ".schema", "outside the folder", "move it beside"),
     asked("schema = {}", ".schema", "must be an object", "write `type` as"),

@@ -202,6 +202,14 @@ def test_a_schema_is_refused_or_answers_can_be_held_against_it(
         validator.is_valid(answer)
 
 
+def test_a_doubt_about_what_prompts_inherit_is_told_once(tmp_path: Path) -> None:
+    doubtful = WRITTEN.replace("'string'", "'string', maxLenght = 3")
+    text = f"{HEAD.replace('[[', f'response_format = {doubtful}{chr(10)}[[')}{PROMPT}{PROMPT.replace('summary', 'b')}"
+    [warning] = loaded(tmp_path, text).warnings
+    assert warning.place.startswith("pipelines.toml:3 defaults.response_format.json_schema.schema.properties.a")
+    assert warning.cure == "did you mean `maxLength`?"
+
+
 def test_all_flaws_of_a_schema_are_told_at_once_but_not_without_end(tmp_path: Path) -> None:
     flawed = {"type": "object", "properties": {f"p{n}": {} for n in range(40)}}
     (tmp_path / "a.json").write_text(json.dumps(flawed))
