@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from service.domain.pipeline import Pipelines, from_json, to_json
+from service.serve import running
 from tests.premises import Premises
 from tests.standin import faults, ledger, set_faults, totals
 
@@ -68,7 +70,7 @@ SPOILT = {
     "missing": {"do": "say", "content": '{"mood": "good"}'},
     "wrong-type": {"do": "say", "content": '{"mood": "good", "score": "3"}'},
     "no-choice": {"do": "say", "content": '{"mood": "grim", "score": 3}'},
-    "additional": {"do": "say", "content": '{"mood": "good", "score": 3, "more": 1}'},
+    "surplus": {"do": "say", "content": '{"mood": "good", "score": 3, "more": 1}'},
 }
 FITTING = {"plain": GOOD, "fenced": f"```json\n{GOOD}\n```", "blanks": f"\n  {GOOD}  \n"}
 
@@ -145,7 +147,12 @@ async def test_a_structured_answer_that_is_cut_off_is_told_as_that(triage: Premi
 
 
 async def test_a_schema_that_is_none_is_told_before_anything_is_paid(premises: Premises) -> None:
-    premises.pipelines(TRIAGE.format(fallbacks="").replace('type = "integer"', 'type = "whole"'))
-    event = await told(premises)
+    premises.pipelines(TRIAGE.format(fallbacks=""))
+    # The loader refuses it; an earlier version did not, and its pins are still asked.
+    (pipeline,) = premises.loaded.pipelines
+    pinned = Pipelines(pipelines=(from_json(to_json(pipeline).replace(b'"integer"', b'"whole"')),))
+    async with running(premises.settings, pinned):
+        premises.drop("one.wav", "The kettle leaks.", "We send another one on Friday.")
+        (event,) = await premises.heard(1)
     assert event["data"]["answers"]["triage"]["error"]["code"] == "prompt_rejected"
     assert totals(premises.standin)["asks_billed"] == 0

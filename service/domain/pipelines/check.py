@@ -9,11 +9,11 @@ from pydantic import JsonValue
 from service.domain import attributes, globs, prompts
 from service.domain.errors import Problem
 from service.domain.pipelines import transcript_options
+from service.domain.pipelines.answer_schemas import ReadFile, answered_by, check_doubts, check_written
 from service.domain.pipelines.pointers import wrong_part
 from service.domain.pipelines.prompts import Draft, check_needs, check_said, draft
 from service.domain.pipelines.raw import RawAsked, RawDefaults, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source
-from service.domain.pipelines.structured import ReadFile, answered_by, check_doubts, check_written
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
 

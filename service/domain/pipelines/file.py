@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 from service.domain.errors import Problem, Refused
 from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt
 from service.domain.pipelines import transcript_options
+from service.domain.pipelines.answer_schemas import response_format
 from service.domain.pipelines.check import review, transcript_of
 from service.domain.pipelines.prompts import Draft
 from service.domain.pipelines.raw import RawDefaults, RawOutputs, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source, shape
-from service.domain.pipelines.structured import response_format
 from service.domain.pipelines.toml_lines import scan
 from service.domain.pipelines.whereabouts import Whereabouts
 from service.domain.spelling import shown

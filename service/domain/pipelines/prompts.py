@@ -6,9 +6,9 @@ from typing import Final
 
 from service.domain.errors import Problem
 from service.domain.pipeline import Message
+from service.domain.pipelines.answer_schemas import ReadFile, Structure, structure
 from service.domain.pipelines.raw import RawPrompt
 from service.domain.pipelines.shape import Source
-from service.domain.pipelines.structured import ReadFile, Structure, structure
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
 from service.domain.templates import Source as VariableSource

@@ -114,6 +114,7 @@ def response_format(name: str, schema: Node) -> dict[str, JsonValue]:
 
 def schema_in(form: Mapping[str, JsonValue] | None) -> Node | None:
     """The schema of a `response_format`; None if it asks for no structured answer."""
+    # What service.domain.structured asks of a request, without the validator that it costs every start to import.
     inner = (form or {}).get("json_schema")
     schema = inner.get("schema") if isinstance(inner, dict) else None
     return schema if isinstance(schema, dict) else None
