@@ -9,7 +9,7 @@ import structlog
 
 from service.domain import happened, prompts
 from service.domain.answers import Answer
-from service.domain.errors import Code, Permanent, StorageTrouble, Transient
+from service.domain.errors import Code, Permanent, StorageTrouble, TranscriptMissing, Transient
 from service.domain.job import Failure, Job, Outcome, Status, Trouble
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted, waited
@@ -28,7 +28,8 @@ from service.stages.requests import Asking
 UNKNOWN_AT_MOST: Final = 12
 """Requests for one answer whose outcome nobody knows: each of them may have been billed."""
 
-Ended = Answer | Failure | Transient | Parked
+Ended = Answer | Failure | Transient | Parked | TranscriptMissing
+"""`TranscriptMissing`: the vendor has the transcript no longer, and our own copy was not tried yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,15 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
     assert job.transcript is not None
     if job.transcript.blank:
         return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
-    utterances, text = await _spoken(job, pipeline, context)
+    utterances, text = await spoken(job, pipeline, context)
     asking = Asking(hold=hold, job=job, context=context, utterances=utterances, text=text)
-    job, failures, waits = _settled(job, await _asked(pipeline, asking), context)
+    ended = await _asked(pipeline, asking)
+    if any(isinstance(end, TranscriptMissing) for end in ended.values()):
+        # It went on some day that nobody told us of; what was answered meanwhile is stored, and not asked again.
+        job = job.model_copy(update={"forgotten": True})
+        _, text = await spoken(job, pipeline, context)
+        ended = await _asked(pipeline, replace(asking, job=job, text=text))
+    job, failures, waits = _settled(job, ended, context)
     if waits:
         return _waiting(job, waits, context)
     return _verdict(job, pipeline, failures, context.now())
@@ -70,19 +77,24 @@ async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline
     return job, pipeline
 
 
-async def _spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str | None, str | None]:
-    """The speaker text, and the text where the vendor has it no longer, from our own transcript.json.
+async def spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str | None, str | None]:
+    """The speaker text, and the text where requests must bring it along, from our own transcript.json.
 
-    It is only read where one of them is wanted.
+    It is only read where one of them is wanted. Raises Permanent when it is gone, Unavailable.
     """
-    if not job.forgotten and not any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts):
+    # A further run may come when the vendor has it no longer: to find that out would cost a request of the allowance.
+    ours = job.forgotten or job.run > 1
+    by_speaker = any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts)
+    if not ours and not by_speaker:
         return None, None
     async with context.documents:
         body = await context.ports.results.get(context.place(job).transcript_json)
+        if body is None and not job.forgotten and not by_speaker:
+            return None, None
         if body is None:
             raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
         document = await asyncio.to_thread(stored_transcript, body)
-        return prompts.spoken(document), document.text if job.forgotten else None
+        return prompts.spoken(document), document.text if ours else None
 
 
 async def _asked(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:
@@ -110,14 +122,21 @@ async def _one(prompt: Prompt, tasks: Mapping[str, "asyncio.Task[Ended]"], askin
     try:
         return await ask(prompt, used, asking)
     except Permanent as error:
-        asking.context.tally.count(ANSWERS, result="failed")
-        structlog.get_logger().warning(
-            happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
-        )
-        return Failure(code=error.code, message=error.message, request_id=error.request_id)
+        return _refused(prompt, error, asking)
     except (Transient, Parked, StoreTrouble) as later:
         # The store's trouble too is this prompt's alone: it must not cancel others, whose answers may be paid for.
         return StorageTrouble(str(later)) if isinstance(later, StoreTrouble) else later
+
+
+def _refused(prompt: Prompt, error: Permanent, asking: Asking) -> Failure | TranscriptMissing:
+    kept = asking.job.transcript is not None and asking.job.transcript.kept
+    if isinstance(error, TranscriptMissing) and kept and asking.text is None:
+        return error
+    asking.context.tally.count(ANSWERS, result="failed")
+    structlog.get_logger().warning(
+        happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
+    )
+    return Failure(code=error.code, message=error.message, request_id=error.request_id)
 
 
 def _settled(

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from service.domain import happened, prompts
 from service.domain.answers import Answer, stored_answer
 from service.domain.errors import AnswerInvalid
+from service.domain.job import Job
 from service.domain.pipeline import Prompt
 from service.domain.results import JSON, TEXT
 from service.domain.tally import ANSWERS
@@ -26,7 +27,7 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
     body = await asking.context.ports.results.get(key)
     if body is not None:
         return stored_answer(body, key)
-    request, digest = _rendered(prompt, used, asking)
+    request, digest = rendered(prompt, used, asking.job, asking.utterances)
     earlier = await _from_earlier_run(prompt, digest, asking)
     if earlier is not None:
         return await _stored(key, earlier, asking, "reused")
@@ -50,13 +51,16 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
     return await until_stored(lambda: _stored(key, answer, asking, "stored"), prompt=prompt.name)
 
 
-def _rendered(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> tuple[Request, str]:
-    job = asking.job
+def rendered(prompt: Prompt, used: Mapping[str, Answer], job: Job, utterances: str | None) -> tuple[Request, str]:
+    """The request that has the vendor fill in the transcript, and the digest of all that its answer depends on.
+
+    Raises Permanent for a prompt that cannot be asked of this transcript.
+    """
     assert job.transcript is not None
     known = prompts.Context(
         recording=job.recording,
         transcript_id=job.transcript.id,
-        utterances=asking.utterances,
+        utterances=utterances,
         answers={name: answer.content for name, answer in used.items()},
     )
     messages, uses_transcript = prompts.render(prompt, known)

@@ -43,7 +43,7 @@ class Asking:
     context: Context
     utterances: str | None
     text: str | None
-    """The transcript's text, where the vendor has forgotten it."""
+    """The transcript's text, where the request must bring it along."""
 
     @property
     def text_bytes(self) -> int | None:

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from tests.premises import PIPELINES, Premises, eventually, until
-from tests.standin import clear_faults, ledger, set_faults, totals
+from tests.standin import KEY, clear_faults, ledger, set_faults, totals
 
 pytestmark = pytest.mark.anyio
 
@@ -31,3 +31,22 @@ async def test_a_retry_after_the_transcript_was_deleted_asks_with_our_own_copy(p
     assert event["data"]["run"] == 2
     assert "kettle" in event["data"]["answers"]["summary"]["content"]
     assert totals(premises.standin)["transcripts_billed"] == 1
+
+
+async def test_a_transcript_that_went_at_the_vendor_unseen_is_asked_about_within_the_same_run(
+    premises: Premises,
+) -> None:
+    # The questions are on their way for long enough that the transcript goes meanwhile.
+    set_faults(premises.standin, {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2})
+    async with premises.serving(), httpx2.AsyncClient(base_url=premises.standin, headers={"authorization": KEY}) as vendor:
+        premises.drop("one.wav", "The kettle leaks.", "We send another one on Friday.")
+        await eventually(lambda: ledger(premises.standin)["calls"].get("ask") == 2)
+        (sent,) = ledger(premises.standin)["submissions"]
+        (await vendor.delete(f"/v2/transcript/{sent['transcript_id']}")).raise_for_status()
+        (event,) = await premises.heard(1)
+    assert (event["data"]["outcome"], event["data"]["run"]) == ("complete", 1)
+    assert "kettle" in event["data"]["answers"]["summary"]["content"]
+    found = ledger(premises.standin)
+    assert [(each["status"], each["count"]) for each in found["refused"]] == [(404, 2)]
+    assert found["totals"]["asks_billed"] == len(found["asks"]) == 3
+    assert found["totals"]["submissions"] == 1
