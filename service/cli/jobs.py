@@ -1,4 +1,4 @@
-"""`afterword jobs`: list, show, retry, republish."""
+"""`afterword jobs`: list, show, retry, reanalyze, republish."""
 
 import asyncio
 import time
@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from service.cli import sending
+from service.cli import reanalysis, sending
 from service.cli.complaints import refusal
 from service.cli.configuration import settings_for, standing_store
+from service.cli.finished import Selection
 from service.cli.listing import Wanted, listed
 from service.cli.showing import shown
 from service.domain import durations
+from service.domain.globs import BadGlob, Glob, parse
 from service.domain.job import Status
 from service.settings.groups import EventsPlace, JobStore, PipelinesPlace, ResultsPlace
 
@@ -22,13 +24,14 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A job id, a transcrip
 
 def register(app: typer.Typer) -> None:
     jobs = typer.Typer(
-        help="List, show, retry and republish jobs. A job is named by its id, transcript id or recording URI.",
+        help="List, show, retry, reanalyze, republish jobs. A job is named by its id, transcript id or recording URI.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     jobs.command("list")(list_jobs)
     jobs.command("show", short_help="One job: its timeline, answers, files, and what it waits for.")(show)
     jobs.command("retry", short_help="Send failed jobs on their next run.")(retry)
+    jobs.command("reanalyze", short_help="Ask the prompts of today of recordings that have been through.")(reanalyze)
     jobs.command("republish")(republish)
     app.add_typer(jobs, name="jobs")
 
@@ -77,6 +80,34 @@ def retry(
     raise typer.Exit(asyncio.run(sending.retried(settings, order, json=json)))
 
 
+def reanalyze(
+    name: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Which jobs.")] = None,
+    *,
+    pipeline: Annotated[str | None, typer.Option(metavar="NAME", help="All of this pipeline.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="90d", help="Only what arrived within that time.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="7d", help="Only what arrived before that time.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="GLOB", help="Only of such keys, as in `match`.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until all have ended; 1 if one failed.")] = False,
+    json: Json = False,
+) -> None:
+    """Ask the prompts of today of recordings that have been through: only what has no answer yet, nothing transcribed.
+
+    Each recording of which something new is asked gets a further run, with its own result and event.
+    """
+    narrowed = any(each is not None for each in (pipeline, since, until, key))
+    if bool(name) == narrowed:
+        raise typer.BadParameter("name the jobs, or say which with --pipeline, --since, --until or --key ('**' is all)")
+    settings = settings_for(JobStore, PipelinesPlace, ResultsPlace)
+    standing_store(settings)
+    selection = Selection(
+        names=name or (), pipeline=pipeline, since=_since(since), until=_since(until, "--until"), key=_glob(key)
+    )
+    order = reanalysis.Order(selection=selection, dry_run=dry_run, yes=yes, wait=wait, json=json)
+    raise typer.Exit(asyncio.run(reanalysis.reanalyzed(settings, order)))
+
+
 def republish(
     name: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which jobs.")],
     *,
@@ -89,10 +120,17 @@ def republish(
     raise typer.Exit(asyncio.run(sending.republished(settings, name, run, json=json)))
 
 
-def _since(text: str | None) -> float | None:
+def _since(text: str | None, option: str = "--since") -> float | None:
     if text is None:
         return None
     try:
         return time.time() - durations.seconds(text)
     except ValueError as error:
-        raise refusal(f"--since {text}", f"that is {error}", "write it like 2d, 12h or 30m") from None
+        raise refusal(f"{option} {text}", f"that is {error}", "write it like 2d, 12h or 30m") from None
+
+
+def _glob(text: str | None) -> Glob | None:
+    try:
+        return None if text is None else parse(text)
+    except BadGlob as error:
+        raise refusal(f"--key {text}", error.what, error.cure) from None

@@ -84,17 +84,21 @@ async def spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str | 
     """
     # A further run may come when the vendor has it no longer: to find that out would cost a request of the allowance.
     ours = job.forgotten or job.run > 1
-    by_speaker = any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts)
-    if not ours and not by_speaker:
+    if not ours and not by_speaker(pipeline):
         return None, None
     async with context.documents:
         body = await context.ports.results.get(context.place(job).transcript_json)
-        if body is None and not job.forgotten and not by_speaker:
+        if body is None and not job.forgotten and not by_speaker(pipeline):
             return None, None
         if body is None:
             raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
         document = await asyncio.to_thread(stored_transcript, body)
         return prompts.spoken(document), document.text if ours else None
+
+
+def by_speaker(pipeline: Pipeline) -> bool:
+    """Whether it speaks of who said what."""
+    return any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts)
 
 
 async def _asked(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:

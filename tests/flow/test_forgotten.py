@@ -38,7 +38,10 @@ async def test_a_transcript_that_went_at_the_vendor_unseen_is_asked_about_within
 ) -> None:
     # The questions are on their way for long enough that the transcript goes meanwhile.
     set_faults(premises.standin, {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2})
-    async with premises.serving(), httpx2.AsyncClient(base_url=premises.standin, headers={"authorization": KEY}) as vendor:
+    async with (
+        premises.serving(),
+        httpx2.AsyncClient(base_url=premises.standin, headers={"authorization": KEY}) as vendor,
+    ):
         premises.drop("one.wav", "The kettle leaks.", "We send another one on Friday.")
         await eventually(lambda: ledger(premises.standin)["calls"].get("ask") == 2)
         (sent,) = ledger(premises.standin)["submissions"]

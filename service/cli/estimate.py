@@ -1,0 +1,116 @@
+"""What asking new questions of old recordings would take, counted before anything is asked."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from service.cli.figures import count, lasting
+from service.cli.screen import columns
+from service.stages.reanalyze import Alone, Due, Reason
+
+A_MINUTE: Final = 30
+"""Requests to one model that an account may make (vendor API reference: rate limits)."""
+
+WORDS_SHOWN: Final = 5
+"""Different words about why recordings are unfit."""
+
+WHY: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.SAME: "would be asked nothing new",
+        Reason.ON_ITS_WAY: "on the way already",
+        Reason.NO_TRANSCRIPT: "without a transcript: `afterword jobs retry` makes one",
+        Reason.NO_PIPELINE: "of a pipeline that the file no longer has",
+        Reason.UNFIT: "whose transcript does not have what a required prompt needs",
+        Reason.NEWER: "written by a newer version",
+    }
+)
+
+
+@dataclass(kw_only=True)
+class Asked:
+    """One prompt, over all recordings."""
+
+    model: str
+    requests: int = 0
+    input_tokens: int = 0
+
+
+@dataclass(kw_only=True)
+class Estimate:
+    """Requests and tokens by pipeline and prompt, and how many recordings are left alone, by why."""
+
+    recordings: int = 0
+    asked: dict[tuple[str, str], Asked] = field(default_factory=dict)
+    alone: Counter[Reason] = field(default_factory=Counter)
+    unfit: set[str] = field(default_factory=set)
+
+    @property
+    def requests(self) -> int:
+        return sum(each.requests for each in self.asked.values())
+
+    @property
+    def input_tokens(self) -> int:
+        return sum(each.input_tokens for each in self.asked.values())
+
+    @property
+    def seconds(self) -> float:
+        """How long the account's allowance takes for the model that is asked the most."""
+        models: Counter[str] = Counter()
+        for each in self.asked.values():
+            models[each.model] += each.requests
+        return max(models.values(), default=0) * 60 / A_MINUTE
+
+    def count(self, found: Due | Alone) -> None:
+        """One more recording."""
+        if isinstance(found, Alone):
+            self.alone[found.reason] += 1
+            if found.reason is Reason.UNFIT and len(self.unfit) < WORDS_SHOWN:
+                self.unfit.add(found.words)
+            return
+        self.recordings += 1
+        for question in found.questions:
+            asked = self.asked.setdefault((found.job.pipeline, question.prompt), Asked(model=question.model))
+            asked.requests += 1
+            asked.input_tokens += question.input_tokens
+
+    def view(self) -> dict[str, object]:
+        """For machines."""
+        prompts = [
+            {
+                "pipeline": pipeline,
+                "prompt": prompt,
+                "model": each.model,
+                "requests": each.requests,
+                "input_tokens": each.input_tokens,
+            }
+            for (pipeline, prompt), each in sorted(self.asked.items())
+        ]
+        return {
+            "recordings": self.recordings,
+            "requests": self.requests,
+            "input_tokens": self.input_tokens,
+            "seconds": round(self.seconds),
+            "prompts": prompts,
+            "left_alone": {reason.value: number for reason, number in sorted(self.alone.items())},
+        }
+
+    def lines(self) -> Sequence[str]:
+        """For people: a line for each prompt, and the whole."""
+        rows = [
+            (pipeline, prompt, each.model, count(each.requests, "request"), _tokens(each.input_tokens))
+            for (pipeline, prompt), each in sorted(self.asked.items())
+        ]
+        whole = ("in all", count(self.recordings, "recording"), "", count(self.requests, "request"))
+        return columns([*rows, (*whole, _tokens(self.input_tokens))])
+
+    def notes(self) -> Sequence[str]:
+        """How long it takes, and what is left alone."""
+        pace = f"about {lasting(self.seconds)} at {A_MINUTE} requests a minute to a model; nothing is transcribed again"
+        alone = [f"{count(number, 'recording')} {WHY[reason]}" for reason, number in sorted(self.alone.items())]
+        return [*([pace] if self.requests else []), *(f"left alone: {each}" for each in alone), *sorted(self.unfit)]
+
+
+def _tokens(number: int) -> str:
+    return f"about {count(number, 'token')} in"
