@@ -1,6 +1,7 @@
 """New questions to recordings that have been through: only what has no answer yet is asked, nothing is transcribed."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from service.cli.finished import Selection
 from service.cli.reanalysis import Order, reanalyzed
 from service.domain.globs import parse
+from tests.cloud import Cloud
 from tests.premises import Premises, until
 from tests.standin import ledger, set_faults, totals
 
@@ -42,13 +44,21 @@ prompt = "List the topics.\\n\\n{{ transcript }}"
 SHORTER = PIPELINES.replace("Summarize the call.", "Summarize the call in one sentence.")
 
 
-async def test_a_changed_summary_and_what_uses_it_are_asked_again_and_nothing_else(premises: Premises) -> None:
+@pytest.fixture(params=["on this machine", "on aws"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path, standin: str) -> Premises:
+    if request.param == "on aws":
+        return Cloud(tmp_path, standin, request.getfixturevalue("emulator"))
+    return Premises(tmp_path, standin)
+
+
+async def test_a_changed_summary_and_what_uses_it_are_asked_again_and_nothing_else(anywhere: Premises) -> None:
+    premises = anywhere
     premises.pipelines(PIPELINES)
     async with premises.serving():
         premises.drop("north/one.wav", "The kettle leaks.", "We send another one on Friday.")
         await premises.heard(1)
         await ended(premises)
-        before = {path: path.read_bytes() for path in premises.files("*.json")}
+        before = {key: premises.stored(key) for key in premises.keys(".json")}
         # The service still has the old file: what is asked is what the person saw who read the new one.
         premises.pipelines(SHORTER)
         assert await asked(premises) == 0
@@ -61,20 +71,20 @@ async def test_a_changed_summary_and_what_uses_it_are_asked_again_and_nothing_el
     ]
     assert first["id"] != second["id"]
     assert first["data"]["pipeline_digest"] != second["data"]["pipeline_digest"]
-    one, two = (json.loads(path.read_bytes())["request_ids"] for path in premises.files("result.json"))
+    one, two = (json.loads(premises.stored(key))["request_ids"] for key in premises.keys("result.json"))
     assert {name for name in two if two[name] == one[name]} == {"mood", "topics"}
     found = ledger(premises.standin)
     assert len(found["asks"]) == 4 + 2
     assert found["totals"]["submissions"] == found["totals"]["transcripts_billed"] == 1
     assert found["refused"] == []
     # Run 1 stands as it was; run 2 has everything that its own result tells of.
-    assert {path: path.read_bytes() for path in before} == before
-    assert sorted(path.name for path in premises.files("runs/2/**/*.json")) == [
-        "mood.json",
-        "next-steps.json",
+    assert {key: premises.stored(key) for key in before} == before
+    assert [key.partition("/runs/2/")[2] for key in premises.keys("/runs/2/")] == [
+        "answers/mood.json",
+        "answers/next-steps.json",
+        "answers/summary.json",
+        "answers/topics.json",
         "result.json",
-        "summary.json",
-        "topics.json",
     ]
     assert len(premises.events()) == 2
 

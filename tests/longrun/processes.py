@@ -38,7 +38,7 @@ class Process:
         """`before` is done by the new process before it becomes the service."""
         self.log = premises.folder / f"{name}.log"
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("AFTERWORD_", "ASSEMBLYAI_"))}
-        self._environment = ours | premises.environment | {"AFTERWORD_LOG_FORMAT": "json", **more}
+        self.environment = ours | premises.environment | {"AFTERWORD_LOG_FORMAT": "json", **more}
         self._folder = premises.folder
         self._before = before
         self.popen: subprocess.Popen[bytes]
@@ -48,7 +48,7 @@ class Process:
             begins = log.tell()
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve"],
-                env=self._environment,
+                env=self.environment,
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
