@@ -35,6 +35,8 @@ USAGE = [
     ("jobs", "retry"),
     ("jobs", "retry", "job", "--failed"),
     ("jobs", "retry", "job", "--since", "2d"),
+    ("jobs", "reanalyze"),
+    ("jobs", "reanalyze", "job", "--pipeline", "calls"),
     ("jobs", "republish"),
     ("jobs", "republish", "job", "--run", "0"),
     ("simulate", "--port", "65536"),
@@ -61,6 +63,7 @@ BAD = [
     (("jobs", "list", "--since", "yesterday"), "--since yesterday: that is not a duration; write it like 2d"),
     (("jobs", "show", "job_1"), "AFTERWORD_JOBS: there is no job store at .*; go to"),
     (("jobs", "retry", "job_1"), "AFTERWORD_JOBS: there is no job store at .*; go to"),
+    (("jobs", "reanalyze", "job_1"), "AFTERWORD_JOBS: there is no job store at .*; go to"),
     (("jobs", "republish", "job_1"), "AFTERWORD_JOBS: there is no job store at .*; go to"),
     (("simulate", "--fault", "lose"), "--fault 'lose': it is no rule; write it like"),
     (("simulate", "--fault", "webhook explode"), "'explode' is none of .*; mend the rule"),
@@ -94,7 +97,9 @@ def test_bad_input_is_one_sentence_and_ends_in_1(desk: Desk, words: tuple[str, .
     assert not (desk.folder / "afterword.db").exists()
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, "jobs list", "jobs show", "jobs retry", "jobs republish"])
+@pytest.mark.parametrize(
+    "command", ["", *COMMANDS, "jobs list", "jobs show", "jobs retry", "jobs reanalyze", "jobs republish"]
+)
 def test_every_command_explains_itself(desk: Desk, command: str) -> None:
     ran = desk(*command.split(), "--help")
     assert (ran.code, ran.err) == (0, "")

@@ -139,7 +139,7 @@ def test_a_failed_job_shows_why_and_the_command_that_sends_it_on(done: Desk) -> 
     assert "waits for   a worker" in done("jobs", "show", job(done, "new.mp3")["id"]).out
 
 
-@pytest.mark.parametrize("words", [["show"], ["retry"], ["republish"]])
+@pytest.mark.parametrize("words", [["show"], ["retry"], ["reanalyze"], ["republish"]])
 def test_an_unknown_name_says_what_a_name_is(done: Desk, words: list[str]) -> None:
     ran = done("jobs", *words, "nobody")
     assert ran.code == 1
@@ -195,6 +195,70 @@ def test_a_job_is_bound_anew_only_to_a_pipeline_that_is_there(done: Desk) -> Non
     assert "the pipelines file has no pipeline notes any more; bring it back" in ran.errors[0]
     (done.folder / "pipelines.toml").write_text(whole)
     assert done("jobs", "retry", known["id"], "--repin").code == 0
+
+
+def test_new_questions_are_asked_only_at_a_persons_word(done: Desk) -> None:
+    good, bad = job(done, "good.mp3"), job(done, "notes/bad")
+    whole = (done.folder / "pipelines.toml").read_text()
+    assert done("jobs", "reanalyze", "--key", "**", "--dry-run", "--json").json["left_alone"] == {
+        "no_transcript": 1,
+        "same": 1,
+    }
+    (done.folder / "pipelines.toml").write_text(whole.replace("Summarize the call.", "Say it in a word."))
+    refused = done("jobs", "reanalyze", good["id"])
+    assert refused.code == 1
+    assert "reanalyze: 1 request would be made and billed, and nobody can be asked; say --yes" in refused.errors[0]
+    looked = done("jobs", "reanalyze", "--key", "**", "--dry-run")
+    assert re.search(r"calls +summary +claude-sonnet-4-6 +1 request +about \d+ tokens in\n", looked.out)
+    assert re.search(r"in all +1 recording +1 request +about \d+ tokens in\n", looked.out)
+    assert "about 2 s at 30 requests a minute to a model; nothing is transcribed again" in looked.err
+    assert "left alone: 1 recording without a transcript: `afterword jobs retry` makes one" in looked.err
+    sent = done("jobs", "reanalyze", good["id"], bad["id"], job(done, "new.mp3")["id"], "--yes")
+    assert sent.code == 0
+    assert sent.out.split() == [good["id"], "run", "2", "summary", "good.mp3"]
+    assert "left alone: 1 recording on the way already" in sent.err
+    assert "1 recording sent on; `afterword status` tells how far they are" in sent.err
+    assert ["transcribed", "backfill", "1", "1", "-"] in [line.split() for line in done("status").out.splitlines()]
+    again = done("jobs", "reanalyze", good["id"], "--yes")
+    assert (again.code, again.out) == (0, "")
+    assert "left alone: 1 recording on the way already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "recordings"),
+    [
+        (["--pipeline", "calls"], 1),
+        (["--pipeline", "notes"], 0),
+        (["--key", "GOOD.*"], 1),
+        (["--key", "calls/**"], 0),
+        (["--since", "1h"], 1),
+        (["--since", "0s"], 0),
+        (["--until", "0s"], 1),
+        (["--until", "1h"], 0),
+        (["--since", "1h", "--until", "0s", "--pipeline", "calls", "--key", "*.mp3"], 1),
+    ],
+)
+def test_recordings_to_be_asked_anew_are_narrowed_down(done: Desk, words: list[str], recordings: int) -> None:
+    whole = (done.folder / "pipelines.toml").read_text()
+    (done.folder / "pipelines.toml").write_text(whole.replace("Summarize the call.", "Say it in a word."))
+    assert done("jobs", "reanalyze", *words, "--dry-run", "--json").json["recordings"] == recordings
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--pipeline", "cals"],
+            "--pipeline cals: the pipelines file has no such pipeline; choose one of calls, notes",
+        ),
+        (["--key", "a**"], "--key a**: `**` stands beside other characters, where it has no meaning; give it a"),
+        (["--until", "May"], "--until May: that is not a duration; write it like 2d, 12h or 30m"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_read(done: Desk, words: list[str], said: str) -> None:
+    ran = done("jobs", "reanalyze", *words)
+    assert ran.code == 1
+    assert said in ran.errors[0]
 
 
 def test_the_same_event_is_sent_again_to_the_byte(done: Desk) -> None:
