@@ -191,7 +191,7 @@ class Job(Fact):
     told: bool = False
     """The run's event is out; what remains is to have the vendor forget the transcript."""
     forgotten: bool = False
-    """The vendor has the transcript no longer, because we had it deleted: what is asked now brings the text along."""
+    """The vendor has the transcript no longer: what is asked now brings the text along."""
     timeline: tuple[Moment, ...] = ()
 
 
