@@ -72,7 +72,7 @@ class Estimate:
         self.recordings += 1
         for question in found.questions:
             asked = self.asked.setdefault((found.job.pipeline, question.prompt), Asked(model=question.model))
-            asked.requests += 1
+            asked.requests += question.requests
             asked.input_tokens += question.input_tokens
 
     def view(self) -> dict[str, object]:

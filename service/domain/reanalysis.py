@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from service.domain import prompts
 from service.domain.answers import Answer
 from service.domain.errors import Permanent
 from service.domain.pipeline import Pipeline, Prompt
+from service.domain.sizes import BYTES_PER_TOKEN
 from service.domain.templates import Source
-
-BYTES_A_TOKEN: Final = 4
-"""UTF-8 bytes that a token takes, about: for English on the low side, for other scripts on the high side."""
 
 DigestOf = Callable[[Prompt, Mapping[str, Answer]], str]
 """The digest of a prompt, given the answers that it uses. Raises Permanent for one that cannot be asked."""
@@ -57,15 +54,22 @@ def compared(pipeline: Pipeline, answers: Mapping[str, Sequence[Answer]], digest
     return Comparison(new=tuple(each for each in pipeline.prompts if each.name in new), unfit=unfit)
 
 
-def input_tokens(prompt: Prompt, spoken: int, answers: Mapping[str, Sequence[Answer]]) -> int:
-    """About how many tokens the prompt's request holds, over a transcript of so many bytes.
+def requests(prompt: Prompt) -> int:
+    """How many the prompt takes if all goes well: one for each turn."""
+    turns = sum(message.content is None for message in prompt.messages)
+    return turns if prompt.messages and prompt.messages[-1].content is None else turns + 1
 
-    An answer that it uses is taken to be as long as the last one to that prompt, as far as there is one.
+
+def input_tokens(prompt: Prompt, spoken: int, answers: Mapping[str, Sequence[Answer]]) -> int:
+    """About how many tokens the prompt's requests hold, over a transcript of so many bytes.
+
+    An answer that it uses is taken to be as long as the last one to that prompt, as far as there is one. Each turn is
+    taken to bring along all that the prompt says.
     """
-    size = sum(len(message.content.encode()) for message in prompt.messages)
+    size = sum(len((message.content or "").encode()) for message in prompt.messages)
     for each in prompts.variables(prompt):
         if each.source in {Source.TRANSCRIPT, Source.UTTERANCES}:
             size += spoken
         elif each.source is Source.ANSWER and (known := answers.get(each.name)):
             size += len(known[0].content.encode())
-    return -(-size // BYTES_A_TOKEN)
+    return requests(prompt) * -(-size // BYTES_PER_TOKEN)

@@ -46,10 +46,11 @@ class Alone:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A prompt that would be asked; `input_tokens` is an estimate."""
+    """A prompt that would be asked, in so many requests if all goes well; `input_tokens` is an estimate."""
 
     prompt: str
     model: str
+    requests: int
     input_tokens: int
 
 
@@ -150,14 +151,21 @@ async def _answers(job: Job, pipeline: Pipeline, context: Context) -> Mapping[st
 async def _weighed(
     new: Sequence[Prompt], job: Job, answers: Mapping[str, Sequence[Answer]], context: Context
 ) -> tuple[Question, ...]:
-    said = b""
-    if any(prompts.uses(prompt, source) for prompt in new for source in (Source.TRANSCRIPT, Source.UTTERANCES)):
-        said = await context.ports.results.get(context.place(job).transcript_txt) or b""
+    spoken_of = any(prompts.uses(prompt, each) for prompt in new for each in (Source.TRANSCRIPT, Source.UTTERANCES))
+    size = await _size(job, context) if spoken_of else 0
     return tuple(
         Question(
             prompt=prompt.name,
             model=prompt.model,
-            input_tokens=reanalysis.input_tokens(prompt, len(said), answers),
+            requests=reanalysis.requests(prompt),
+            input_tokens=reanalysis.input_tokens(prompt, size, answers),
         )
         for prompt in new
     )
+
+
+async def _size(job: Job, context: Context) -> int:
+    """The transcript's bytes; earlier versions did not note them."""
+    if job.transcript is not None and job.transcript.text_bytes is not None:
+        return job.transcript.text_bytes
+    return len(await context.ports.results.get(context.place(job).transcript_txt) or b"")

@@ -50,7 +50,7 @@ async def test_each_of_many_is_looked_into_once_while_they_are_sent_on(context: 
     seen: Counter[RowId] = Counter()
     async for some in looked_into(EVERY, context):
         seen.update(each.row.id for each in some)
-        for each in some[:3]:
+        for each in some[:1]:
             await context.ports.table.reopen(each.row.id, Status.TRANSCRIBED, each.row.facts, Lane.BACKFILL)
     assert len(seen) == seen.total() == MANY
 

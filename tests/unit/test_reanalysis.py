@@ -8,7 +8,7 @@ from service.domain.answers import Answer
 from service.domain.completion import Usage
 from service.domain.errors import Code, Permanent
 from service.domain.pipeline import Message, Pipeline, Prompt
-from service.domain.reanalysis import compared, input_tokens
+from service.domain.reanalysis import compared, input_tokens, requests
 
 
 def pipeline(**asked: str) -> Pipeline:
@@ -33,9 +33,9 @@ def answer(prompt: str, digest: str, content: str = "Yes.") -> Answer:
 
 
 def digest_of(prompt: Prompt, used: Mapping[str, Answer]) -> str:
-    if "{{ utterances }}" in prompt.messages[0].content:
+    if "{{ utterances }}" in str(prompt.messages[0].content):
         raise Permanent(Code.PROMPT_FAILED, "there are no utterances")
-    return " + ".join([prompt.messages[0].content, *(used[name].digest for name in sorted(used))])
+    return " + ".join([str(prompt.messages[0].content), *(used[name].digest for name in sorted(used))])
 
 
 CHAIN = {"a": "First.", "b": "Of {{ answers.a }}?", "c": "Of {{ answers.b }}?", "d": "Alone."}
@@ -94,3 +94,14 @@ def test_what_cannot_be_asked_is_told_with_what_uses_it() -> None:
 def test_tokens_are_estimated_by_bytes(content: str, tokens: int) -> None:
     (prompt,) = pipeline(p=content).prompts
     assert input_tokens(prompt, 1000, {"a": [answer("a", "x", "four"), answer("a", "y", "x" * 1000)]}) == tokens
+
+
+@pytest.mark.parametrize(
+    ("turns", "asked"),
+    [(("One.",), 1), (("One.", None), 1), (("One.", None, "Two."), 2), (("One.", None, "Two.", None), 2)],
+)
+def test_a_conversation_takes_a_request_for_each_turn(turns: tuple[str | None, ...], asked: int) -> None:
+    said = tuple(Message(role="user" if each else "assistant", content=each) for each in turns)
+    prompt = Prompt(name="p", messages=said, request={"model": "m"})
+    assert requests(prompt) == asked
+    assert input_tokens(prompt, 0, {}) == asked * (1 if len(turns) <= 2 else 2)
