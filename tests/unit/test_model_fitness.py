@@ -53,7 +53,9 @@ prompt = "{{{{ transcript }}}}"
 {prompt}
 """
 OWN = "pipelines.toml:11 pipelines[calls].prompts[summary]"
-SONNET, GOOD = 'model = "claude-sonnet-4-6"', "response_format = { type = 'json_schema' }"
+SONNET = 'model = "claude-sonnet-4-6"'
+SHAPE = "{ type = 'object', properties = { mood = { type = 'string' } }, required = ['mood'] }"
+GOOD = f"response_format = {{ type = 'json_schema', json_schema = {{ name = 'mood', schema = {SHAPE} }} }}"
 ASKED = " (asked by pipelines[calls].prompts[summary])"
 NEAR = "the nearest that would do"
 
@@ -107,6 +109,14 @@ def said(folder: Path, *, defaults: str = "", prompt: str = "") -> tuple[list[st
             GOOD,
             (
                 f"{OWN}.response_format: `claude-sonnet-5` takes no `response_format`, so it gives no"
+                f" structured answers; use `claude-sonnet-4-6`, {NEAR}"
+            ),
+        ),
+        (
+            'model = "claude-sonnet-5"',
+            f"schema = {SHAPE}",
+            (
+                f"{OWN}.schema: `claude-sonnet-5` takes no `response_format`, so it gives no"
                 f" structured answers; use `claude-sonnet-4-6`, {NEAR}"
             ),
         ),
