@@ -10,7 +10,7 @@ from service.domain.completion import Completion
 from service.domain.events import Attribute
 from service.domain.job import JobId, Recording, TranscriptId
 from service.domain.transcript import Listed, Reading
-from service.engine.row import Row, RowId
+from service.engine.row import Entry, Row, RowId
 from service.engine.table import Table
 
 
@@ -173,7 +173,10 @@ class Events(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """How many rows of a status and lane, how many of them due or parked, and the oldest due time (epoch seconds)."""
+    """How many rows of a status and lane, how many of them due or parked, and the oldest due time (epoch seconds).
+
+    `limited` wait at the monthly limit of a pipeline; `parked` at any other gate.
+    """
 
     status: str
     lane: str
@@ -181,6 +184,7 @@ class Count:
     due: int
     parked: int
     oldest_due_at: float | None
+    limited: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +292,17 @@ class Gates(Protocol):
         ...
 
 
+class Books(Protocol):
+    """What accounts gained by the entries of saves, a sum for each account and day. Raises StoreTrouble."""
+
+    async def month(self, month: str, account: str | None = None) -> Sequence[Entry]:
+        """The entries of a calendar month (`2026-11`, UTC), of one account or of all, by day and account.
+
+        Kept for at least 400 days.
+        """
+        ...
+
+
 class Store(Protocol):
     """An open job store: the ports that it serves, whichever engine keeps it."""
 
@@ -301,6 +316,8 @@ class Store(Protocol):
     def gates(self) -> Gates: ...
     @property
     def unmatched(self) -> Unmatched: ...
+    @property
+    def books(self) -> Books: ...
 
     async def ready(self) -> None:
         """Returns if the engine answers and may be worked with. Raises StoreTrouble."""
@@ -319,6 +336,7 @@ class Ports:
     jobs: Jobs
     pins: Pins
     gates: Gates
+    books: Books
     transcriber: Transcriber
     language_model: LanguageModel
     catalogue: Catalogue

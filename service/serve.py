@@ -35,6 +35,7 @@ from service.ports import Results, Store
 from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.drop import Drop
+from service.stages.limits import freed
 from service.stages.overview import overview
 from service.stages.step import step
 from service.wiring import Amazon, amazon, drops, intake, opened_store, refuse_missing, wired
@@ -44,6 +45,7 @@ LAST_ANSWERS: Final = 2
 """Seconds of the grace that are kept for the answers that the listeners still owe."""
 PRUNE_EVERY: Final = 3600.0
 PRUNE_AGAIN: Final = 0.2
+LIMITS_EVERY: Final = 60.0
 
 
 class Listener(uvicorn.Server):
@@ -124,7 +126,7 @@ async def running(
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
             watching = asyncio.ensure_future(drops(settings, store, drop, aws, metrics).watch(drop.take))
-            upkeep = (_upkeep(settings, store), heart.beat(), watch.watch())
+            upkeep = (_upkeep(settings, store), _limits(context), heart.beat(), watch.watch())
             beside = [watching, *(asyncio.ensure_future(each) for each in upkeep)]
             failed = asyncio.ensure_future(_first_failure([*tasks, *beside]))
             addresses = Addresses(public=_url(public), ops=_url(private))
@@ -226,6 +228,14 @@ async def _upkeep(settings: Settings, store: Store) -> None:
         with contextlib.suppress(StoreTrouble):
             forgotten = await store.prune(time.time() - settings.jobs.keep_jobs)
         await asyncio.sleep(PRUNE_AGAIN if forgotten else PRUNE_EVERY)
+
+
+async def _limits(context: Context) -> None:
+    """Let go on what a monthly limit keeps no longer."""
+    while True:
+        with contextlib.suppress(StoreTrouble):
+            await freed(context)
+        await asyncio.sleep(LIMITS_EVERY)
 
 
 async def _first_failure(tasks: "list[asyncio.Future[None]]") -> None:

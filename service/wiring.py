@@ -46,6 +46,7 @@ from service.stages.drop import Drop
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
 from service.stages.room import Room
+from service.stages.spending import Spending
 
 Amazon = Aws
 
@@ -116,6 +117,7 @@ async def wired(
             jobs=store.jobs,
             pins=store.pins,
             gates=store.gates,
+            books=store.books,
             transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key, clock=time.time),
             language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
             catalogue=LiveCatalogue(client, vendor.llm_gateway_url, vendor.api_key),
@@ -131,6 +133,7 @@ async def wired(
             polls=Polls(time.monotonic),
             holdback=Holdback(time.monotonic),
             room=Room(time.monotonic),
+            spending=Spending(time.monotonic),
             completions=Completions(),
             tally=tally,
             clock=time.time,

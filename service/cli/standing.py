@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from service.cli.figures import when
 from service.domain.errors import Code, Gate
 from service.domain.job import Job, Status
+from service.domain.limits import limited
 from service.domain.masking import told
 from service.engine.row import Row
 from service.ports import Closed
@@ -34,6 +35,8 @@ CURES: Final[Mapping[str, str]] = MappingProxyType(
         Gate.GATEWAY: "see that the account has a balance and may use the LLM Gateway; the work goes on by itself",
     }
 )
+
+RAISED: Final = "raise `monthly_limit` and start the service again, or wait for the next month"
 
 MENDED_BY_PIPELINES: Final = frozenset({Code.TRANSCRIPTION_REJECTED, Code.PROMPT_REJECTED, Code.PROMPT_TRUNCATED})
 """Codes that come again with the same pipeline."""
@@ -70,6 +73,11 @@ def standing(row: Row) -> Standing:
     )
 
 
+def cure_of(gate: str) -> str | None:
+    """What a person does about a shut gate."""
+    return RAISED if limited(gate) else CURES.get(gate)
+
+
 def facts(row: Row) -> Job | None:
     """None for facts that a newer version wrote."""
     try:
@@ -84,6 +92,8 @@ def _more(row: Row, job: Job | None) -> str:
     if job.verdict is not None and row.ended:
         error = job.verdict.error
         return told(f"{error.code}: {error.message}") if error else job.verdict.skipped or job.verdict.outcome
+    if limited(row.parked):
+        return "waits for the next month: its pipeline has reached its limit"
     if row.parked:
         return f"waits for the account ({row.parked})"
     if job.trouble is not None:
@@ -109,14 +119,20 @@ def waits(row: Row, closed: Sequence[Closed], now: float) -> Waits:
         return _ended(row, job)
     gate = next((each for each in closed if each.gate == row.parked), None)
     if gate is not None:
-        what = f"the account's trouble, since {when(gate.since, now)}: {told(gate.reason).rstrip('.')}"
-        return Waits(what=what, until=gate.next_probe_at, send_on=CURES.get(gate.gate))
+        return _at(gate, row, now)
     if row.lease_until > now:
         return Waits(what=f"nothing: a worker is at it ({DOING[row.status]})", until=row.lease_until, send_on=None)
     due = max(row.due_at or now, row.claimable_at)
     if due <= now:
         return Waits(what="a worker", until=None, send_on="`afterword serve`, if no service is running")
     return Waits(what=_reason(row, job), until=due, send_on=None)
+
+
+def _at(gate: Closed, row: Row, now: float) -> Waits:
+    if limited(gate.gate):
+        return Waits(what=f"the next month: {gate.reason}", until=row.due_at, send_on=RAISED)
+    what = f"the account's trouble, since {when(gate.since, now)}: {told(gate.reason).rstrip('.')}"
+    return Waits(what=what, until=gate.next_probe_at, send_on=CURES.get(gate.gate))
 
 
 def _reason(row: Row, job: Job) -> str:

@@ -11,7 +11,7 @@ import typer
 from service.cli.configuration import context_for, read_pipelines, settings_for, standing_store
 from service.cli.figures import count, lasting, when
 from service.cli.screen import columns, note, out, out_json
-from service.cli.standing import CURES
+from service.cli.standing import cure_of
 from service.domain.errors import Refused
 from service.domain.job import Status
 from service.domain.masking import told
@@ -81,6 +81,7 @@ def lines(found: Picture) -> Sequence[str]:
         ("due now", count(found.due, "job") + (f", the oldest since {when(oldest, found.now)}" if oldest else "")),
         ("backlog", _backlog(found.backlog)),
         ("parked", count(found.parked, "job")),
+        ("over a limit", count(found.limited, "job")),
         ("failed", count(found.failed, "job")),
         (
             "last callback",
@@ -96,13 +97,21 @@ def view(found: Picture) -> dict[str, object]:
     return {
         "at": rfc3339(found.now),
         "jobs": [
-            {"status": each.status, "lane": each.lane, "jobs": each.rows, "due": each.due, "parked": each.parked}
+            {
+                "status": each.status,
+                "lane": each.lane,
+                "jobs": each.rows,
+                "due": each.due,
+                "parked": each.parked,
+                "limited": each.limited,
+            }
             for each in found.counts
         ],
         "due": found.due,
         "oldest_due_at": None if found.oldest_due_at is None else rfc3339(found.oldest_due_at),
         "backlog_seconds": found.backlog,
         "parked": found.parked,
+        "limited": found.limited,
         "last_callback_at": None if found.lately.last_callback_at is None else rfc3339(found.lately.last_callback_at),
         "failed": found.failed,
         "shut_gates": [
@@ -125,7 +134,7 @@ def _backlog(seconds: float | None) -> str:
 
 
 def _gate(closed: Closed, now: float) -> str:
-    cure = CURES.get(closed.gate, "the work goes on by itself once it passes")
+    cure = cure_of(closed.gate) or "the work goes on by itself once it passes"
     reason = told(closed.reason).rstrip(".")
     return f"the gate {closed.gate} has been shut since {when(closed.since, now)}: {reason}; {cure}"
 

@@ -3,9 +3,9 @@
 import orjson
 from pydantic import ConfigDict, JsonValue, ValidationError
 
-from service.domain.completion import Usage
 from service.domain.errors import StorageTrouble
 from service.domain.job import Fact
+from service.domain.usage import Usage
 
 
 class Answer(Fact):
@@ -14,7 +14,7 @@ class Answer(Fact):
     `digest` covers all that the request was rendered from. `finish_reason` is the vendor's word, `request_id` what
     its support asks for. `answered_at` is RFC 3339, UTC. `value` is the content of a structured answer, parsed; None
     for any other. `turns` are what was answered before the last turn of a conversation. `shared_with` are the prompts
-    that the same request answered.
+    that the same request answered. `from_run` is the earlier run that asked and paid for it; None: the one it lies in.
     """
 
     # Only read and never written again, so that what a newer replica added is not lost by overlooking it.
@@ -31,6 +31,7 @@ class Answer(Fact):
     finish_reason: str | None
     request_id: str | None
     answered_at: str
+    from_run: int | None = None
 
     def to_bytes(self) -> bytes:
         """The JSON that is stored, UTF-8, unescaped."""

@@ -9,7 +9,8 @@ class Model(Fact):
     """One model as the live catalogue tells of it. What it does not tell is None.
 
     `context` and `most_output` in tokens; `parameters` are the request parameters that only some models take and this
-    one does; `retires_at` in epoch seconds; prices in dollars a token, without discounts.
+    one does; `retires_at` in epoch seconds; prices in dollars a token, without discounts. `regional_surcharge` is the
+    part of a price that is added where a request must stay in its region.
     """
 
     id: str
@@ -19,6 +20,9 @@ class Model(Fact):
     retires_at: float | None = None
     input_price: float | None = None
     output_price: float | None = None
+    cache_read_price: float | None = None
+    cache_write_price: float | None = None
+    regional_surcharge: float = 0.0
 
 
 Models = Mapping[str, Model]

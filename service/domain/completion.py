@@ -1,6 +1,5 @@
 """What the LLM Gateway answered, in our words."""
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 import orjson
@@ -8,6 +7,7 @@ from pydantic import ConfigDict, ValidationError
 
 from service.domain.errors import StorageTrouble
 from service.domain.job import Fact
+from service.domain.usage import Usage
 
 
 class Finish(StrEnum):
@@ -18,27 +18,6 @@ class Finish(StrEnum):
     """Cut off at max_tokens: an error, never a silent half."""
     FILTERED = "filtered"
     OTHER = "other"
-
-
-class Usage(Fact):
-    """Tokens, by one naming, whichever the vendor used."""
-
-    # Stored answers are read and never written again: what a newer replica counted is not lost by overlooking it.
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    total_tokens: int = 0
-
-
-def summed(usages: Iterable[Usage]) -> Usage:
-    """What several requests took together."""
-    each = tuple(usages)
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in each),
-        output_tokens=sum(usage.output_tokens for usage in each),
-        total_tokens=sum(usage.total_tokens for usage in each),
-    )
 
 
 class Completion(Fact):

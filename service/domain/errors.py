@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.domain.usage import Usage
+
 
 class ServiceError(Exception):
     """Any of the below."""
@@ -123,10 +125,11 @@ class Code(StrEnum):
 
 
 class Permanent(ServiceError):
-    """Asking again the same way cannot help."""
+    """Asking again the same way cannot help. `usage`: what it took all the same, where that is known."""
 
-    def __init__(self, code: Code, message: str, *, request_id: str | None = None) -> None:
+    def __init__(self, code: Code, message: str, *, request_id: str | None = None, usage: Usage | None = None) -> None:
         super().__init__(message)
+        self.usage = usage
         self.code = code
         self.message = message
         self.request_id = request_id

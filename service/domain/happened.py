@@ -51,6 +51,9 @@ CALLBACK_UNSTORED: Final = "callback.unstored"
 ACCOUNT_PARKED: Final = "account.parked"
 ACCOUNT_RESUMED: Final = "account.resumed"
 
+PIPELINE_LIMITED: Final = "pipeline.limited"
+PIPELINE_FREED: Final = "pipeline.freed"
+
 STORE_FAILED: Final = "store.failed"
 STORE_RECOVERED: Final = "store.recovered"
 

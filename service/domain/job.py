@@ -8,6 +8,7 @@ from typing import Final, NewType
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.domain.errors import Code
+from service.domain.usage import Usage
 from service.engine.rules import Steps
 
 JobId = NewType("JobId", str)
@@ -116,7 +117,8 @@ class TranscriptFacts(Fact):
     """What later stages need of a transcript without reading it. `duration` in whole seconds.
 
     `ours`: we submitted it, and may delete it. `kept`: its documents lie with the results. `text_bytes`: the length of
-    its text in UTF-8; None: not known.
+    its text in UTF-8; None: not known. `run` is the run in which it was done. `channels` and `speech_model` are what it
+    is billed by, as far as the vendor told.
     """
 
     id: TranscriptId
@@ -126,14 +128,21 @@ class TranscriptFacts(Fact):
     duration: int | None = None
     blank: bool = False
     text_bytes: int | None = None
+    run: int = 1
+    channels: int = 1
+    speech_model: str | None = None
 
 
 class Failure(Fact):
-    """Why something ended without success: a documented code and words fit for an event."""
+    """Why something ended without success: a documented code and words fit for an event.
+
+    `usage` is what a prompt took that has no answer all the same: a refused answer is billed.
+    """
 
     code: Code
     message: str
     request_id: str | None = None
+    usage: Usage | None = None
 
 
 class Verdict(Fact):

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from service.domain.globs import Glob, matches, parse
 from service.domain.job import Fact
+from service.domain.limits import MonthlyLimit
 
 NAME: Final = r"[a-z0-9][a-z0-9_-]{0,63}"
 """What names of deployments, pipelines and prompts look like."""
@@ -64,6 +65,8 @@ class Pipeline(Fact):
     attributes: Mapping[str, str] = {}
     outputs: Outputs = Outputs()
     combine: bool = False
+    monthly_limit: MonthlyLimit | None = Field(default=None, exclude=True)
+    """Never pinned: today's decides, also about what was begun under another."""
 
     def prompt(self, name: str) -> Prompt | None:
         return next((prompt for prompt in self.prompts if prompt.name == name), None)
@@ -99,7 +102,7 @@ def canonical(value: JsonValue) -> bytes:
 
 
 def to_json(pipeline: Pipeline) -> bytes:
-    """The canonical JSON that is pinned; `from_json` reads it back equal."""
+    """The canonical JSON that is pinned; `from_json` reads it back equal, but for the limit."""
     return canonical(pipeline.model_dump(mode="json"))
 
 

@@ -13,9 +13,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from service.domain.answers import Answer
-from service.domain.completion import Usage, summed
 from service.domain.errors import StorageTrouble
 from service.domain.job import Failure, Job, JobId, Outcome, Recording, Status, TranscriptFacts, Verdict
+from service.domain.spending import run_usage
 from service.domain.times import rfc3339
 from service.domain.transcript import Document, Utterance, Word
 
@@ -77,7 +77,7 @@ def result_json(
         "files": dict(files),
         **_ending(job.verdict),
         "deployment": deployment,
-        "usage": _usage(answers).model_dump(),
+        "usage": run_usage(job, answers),
         "timings": _timings(job, job.verdict),
         "request_ids": {prompt: answer.request_id for prompt, answer in answers.items() if answer.request_id},
     }
@@ -104,10 +104,10 @@ def _transcript(facts: TranscriptFacts | None) -> dict[str, object] | None:
 
 def _answer(answer: Answer | Failure) -> dict[str, object]:
     if isinstance(answer, Failure):
-        return {"error": _error(answer)}
+        return {"error": _error(answer), **({} if answer.usage is None else {"usage": answer.usage.told()})}
     # A structured answer is told parsed; its text as the model wrote it is in answers/{prompt}.json.
     told = {"content": answer.content} if answer.value is None else {"value": answer.value}
-    return {**told, "model": answer.model, "usage": answer.usage.model_dump()}
+    return {**told, "model": answer.model, "usage": answer.usage.told()}
 
 
 def _raw(words: str | None) -> dict[str, object]:
@@ -125,10 +125,6 @@ def _ending(verdict: Verdict) -> dict[str, object]:
     if verdict.skipped is not None:
         ending["skipped"] = verdict.skipped
     return ending
-
-
-def _usage(answers: Mapping[str, Answer | Failure]) -> Usage:
-    return summed(answer.usage for answer in answers.values() if isinstance(answer, Answer))
 
 
 def _timings(job: Job, verdict: Verdict) -> dict[str, object]:

@@ -135,7 +135,7 @@ def _answer() -> Schema:
             "description": "What the model answered to a prompt with a schema, parsed: an object that follows it."
         },
         "model": _text("The model that answered."),
-        "usage": _usage(),
+        "usage": {**_usage(), "description": "What it took; also of a failed prompt whose answer was billed."},
         "error": _error(),
     }
     return {"type": "object", "properties": properties, "oneOf": [answered, {"required": ["error"]}]}
@@ -143,8 +143,19 @@ def _answer() -> Schema:
 
 def _usage() -> Schema:
     count: Schema = {"type": "integer", "minimum": 0}
-    properties: Schema = {"input_tokens": count, "output_tokens": count, "total_tokens": count}
-    return {"type": "object", "required": list(properties), "properties": properties}
+    required: Schema = {"input_tokens": count, "output_tokens": count, "total_tokens": count}
+    optional: Schema = {
+        "requests": count,
+        "cached_input_tokens": {**count, "description": "Of the input: read from the provider's cache."},
+        "cache_written_tokens": {**count, "description": "Of the input: written to the provider's cache."},
+        "reasoning_tokens": {**count, "description": "Of the output."},
+        "estimated_cost": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Dollars, an estimate by list prices at the time of the answer; absent where none is known.",
+        },
+    }
+    return {"type": "object", "required": list(required), "properties": required | optional}
 
 
 def _files() -> Schema:

@@ -20,6 +20,14 @@ DROPS: Final = "afterword_drops_total"
 """Recordings that arrived: received, known, unmatched, ignored."""
 TOKENS: Final = "afterword_tokens_total"
 """Tokens of language models, by direction: input, output."""
+PIPELINE_TOKENS: Final = "afterword_pipeline_tokens_total"
+"""The same tokens by pipeline and the model that answered."""
+PIPELINE_REQUESTS: Final = "afterword_pipeline_requests_total"
+"""Answers of language models, whether they could be used or not, by pipeline and model."""
+PIPELINE_COST: Final = "afterword_pipeline_estimated_dollars_total"
+"""What those answers cost by list prices, where the catalogue has them."""
+PIPELINE_AUDIO: Final = "afterword_pipeline_audio_seconds_total"
+"""Sound that was transcribed, each channel by itself, by pipeline."""
 PAID_IN_DOUBT: Final = "afterword_paid_in_doubt_total"
 """Paid requests that may have been carried out twice: what no protocol can exclude."""
 CATALOGUE_HEARD: Final = "afterword_catalogue_heard_timestamp_seconds"
@@ -36,6 +44,10 @@ COUNTERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         EVENTS_PUBLISHED: ("type",),
         DROPS: ("result",),
         TOKENS: ("direction",),
+        PIPELINE_TOKENS: ("pipeline", "model", "direction"),
+        PIPELINE_REQUESTS: ("pipeline", "model"),
+        PIPELINE_COST: ("pipeline", "model"),
+        PIPELINE_AUDIO: ("pipeline",),
         PAID_IN_DOUBT: (),
     }
 )

@@ -76,6 +76,7 @@ class Reading(Fact):
 
     `document` only when completed and not deleted. `error` is the vendor's own words, presigned queries taken out.
     `webhook_url` is whom it calls back. `deleted`: somebody deleted it at the vendor, or it is only the husk of one.
+    `channels` and `speech_model` are what it is billed by.
     """
 
     id: TranscriptId
@@ -85,6 +86,8 @@ class Reading(Fact):
     deleted: bool = False
     error: str | None = None
     document: Document | None = None
+    channels: int = 1
+    speech_model: str | None = None
 
 
 class Listed(Fact):

@@ -53,6 +53,15 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Whole amounts that an account gains on a day (`2026-11-30`, UTC), in the books kept beside the rows."""
+
+    account: str
+    day: str
+    amounts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Save:
     """What a worker decided about the row that it holds.
 
@@ -62,6 +71,7 @@ class Save:
     was asked after it (or will be at `due_at`). `progress` False keeps the count of fruitless claims. `subject` None
     keeps the one there is. `parked` names the gate that the row now waits at, until `due_at` at the latest; None: at
     none. `owns` is a name no two rows may own (the vendor's id of paid work); `names` are more to find the row by.
+    `entry` goes into the books with this very save, or neither is written.
     """
 
     status: str
@@ -74,6 +84,7 @@ class Save:
     parked: str | None = None
     owns: str | None = None
     names: tuple[str, ...] = ()
+    entry: Entry | None = None
 
 
 class Heard(StrEnum):

@@ -58,6 +58,7 @@ def figures(seen: Overview | None) -> Mapping[str, object]:
         "oldest_due_seconds": round(seen.oldest_due_seconds, 1) if seen else None,
         "waiting": seen.waiting if seen else None,
         "parked": seen.parked if seen else None,
+        "limited": seen.limited if seen else None,
         "failed": seen.failed if seen else None,
         "backlog_seconds": None if backlog is None else round(backlog, 1),
         "jobs": {str(status): rows for status, rows in seen.by_status.items()} if seen else None,

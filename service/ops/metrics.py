@@ -27,6 +27,10 @@ _TOLD: Final[Mapping[str, str]] = MappingProxyType(
         "afterword_events_published_total": "Events handed over",
         "afterword_drops_total": "Recordings that arrived",
         "afterword_tokens_total": "Tokens of language models",
+        "afterword_pipeline_tokens_total": "Tokens of language models by pipeline and model",
+        "afterword_pipeline_requests_total": "Answers of language models, usable or not",
+        "afterword_pipeline_estimated_dollars_total": "What they cost by the catalogue's list prices, as far as known",
+        "afterword_pipeline_audio_seconds_total": "Sound that was transcribed, each channel by itself",
         "afterword_paid_in_doubt_total": "Paid requests that may have been carried out twice",
     }
 )
@@ -49,6 +53,8 @@ class Standing(Collector):
         yield jobs
         told = "Jobs that wait for the account's trouble to end"
         yield GaugeMetricFamily("afterword_parked_jobs", told, value=seen.parked)
+        told = "Jobs that wait at the monthly limit of their pipeline"
+        yield GaugeMetricFamily("afterword_limited_jobs", told, value=seen.limited)
         told = "For how long the oldest due job is due"
         yield GaugeMetricFamily("afterword_oldest_due_seconds", told, value=seen.oldest_due_seconds)
         if seen.backlog is not None:

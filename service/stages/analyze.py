@@ -140,7 +140,7 @@ def _refused(prompt: Prompt, error: Permanent, asking: Asking) -> Failure | Tran
     structlog.get_logger().warning(
         happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
     )
-    return Failure(code=error.code, message=error.message, request_id=error.request_id)
+    return Failure(code=error.code, message=error.message, request_id=error.request_id, usage=error.usage)
 
 
 def _settled(

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from service.domain import happened, prompts
 from service.domain.answers import Answer, stored_answer
-from service.domain.errors import AnswerInvalid
+from service.domain.errors import AnswerInvalid, Permanent
 from service.domain.job import Job
 from service.domain.pipeline import Prompt
 from service.domain.results import JSON, TEXT
@@ -31,10 +31,13 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
     earlier = await _from_earlier_run(prompt, digest, asking)
     if earlier is not None:
         return await _stored(key, earlier, asking, "reused")
+    exchange = Exchange(prompt, asking)
     try:
-        reply = await Exchange(prompt, asking).reply(request)
-    except AnswerInvalid as invalid:
-        await _raw_kept(prompt, invalid, asking)
+        reply = await exchange.reply(request)
+    except Permanent as failed:
+        failed.usage = exchange.used
+        if isinstance(failed, AnswerInvalid):
+            await _raw_kept(prompt, failed, asking)
         raise
     answer = Answer(
         prompt=prompt.name,
@@ -80,7 +83,7 @@ async def _from_earlier_run(prompt: Prompt, digest: str, asking: Asking) -> Answ
         answer = stored_answer(body, key)
         if answer.digest == digest:
             structlog.get_logger().info(happened.ANSWER_REUSED, prompt=prompt.name, from_run=run)
-            return answer
+            return answer.model_copy(update={"from_run": answer.from_run or run})
     return None
 
 

@@ -9,6 +9,8 @@ from service.domain import happened
 from service.domain.errors import Code, Permanent, RecordingMissing, TranscriptMissing
 from service.domain.job import Job, Kind, Status, TranscriptFacts
 from service.domain.results import CAPTIONS, JSON, TEXT, transcript_json, transcript_txt
+from service.domain.spending import audio_seconds
+from service.domain.tally import PIPELINE_AUDIO
 from service.domain.transcript import Document, Reading, State
 from service.domain.vendor_errors import Remedy, after_error
 from service.engine.hold import Hold
@@ -57,7 +59,7 @@ async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, heard:
         raise TranscriptMissing("the transcript was deleted at the vendor")
     await _announced(job, context)
     await _keep(job, reading.document, context)
-    return _transcribed(job, reading.document, context)
+    return _transcribed(job, reading, reading.document, context)
 
 
 async def _announced(job: Job, context: Context) -> None:
@@ -150,7 +152,7 @@ async def _keep(job: Job, document: Document, context: Context) -> None:
         await results.put_new(place.captions(form), captions.encode(), CAPTIONS[form])
 
 
-def _transcribed(job: Job, document: Document, context: Context) -> Save:
+def _transcribed(job: Job, reading: Reading, document: Document, context: Context) -> Save:
     assert job.transcript is not None
     facts = TranscriptFacts(
         id=job.transcript.id,
@@ -160,8 +162,12 @@ def _transcribed(job: Job, document: Document, context: Context) -> Save:
         duration=document.duration,
         blank=not document.text.strip(),
         text_bytes=len(document.text.encode()),
+        run=job.run,
+        channels=reading.channels,
+        speech_model=reading.speech_model,
     )
     structlog.get_logger().info(happened.JOB_TRANSCRIBED, transcript_id=facts.id, duration=facts.duration)
     job = entered(job, Status.TRANSCRIBED, context.now())
     job = job.model_copy(update={"transcript": facts, "trouble": None})
+    context.tally.count(PIPELINE_AUDIO, audio_seconds(job), pipeline=job.pipeline)
     return save(job, Status.TRANSCRIBED, context.now())

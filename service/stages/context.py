@@ -16,6 +16,7 @@ from service.stages.completions import Completions
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
 from service.stages.room import Room
+from service.stages.spending import Spending
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Context:
     polls: Polls
     holdback: Holdback
     room: Room
+    spending: Spending
     completions: Completions
     tally: Tally
     clock: Callable[[], float]

@@ -8,12 +8,13 @@ import structlog
 from pydantic import JsonValue
 
 from service.domain import fallbacks, happened, prompts, structured, turns
-from service.domain.completion import Completion, Finish, Usage, summed
+from service.domain.completion import Completion, Finish
 from service.domain.errors import AnswerInvalid, Code, ModelRefused, NoRoom, OutcomeUnknown, Permanent
 from service.domain.pipeline import Prompt
 from service.domain.sizes import check_room
 from service.domain.structured import Fits, Wrong
 from service.domain.turns import Request, Said
+from service.domain.usage import Usage, summed
 from service.stages.requests import Asking, completed, journaled, paid
 
 Ask = Callable[[Request], Awaitable[Completion]]
@@ -51,6 +52,11 @@ class Exchange:
         self._used: list[Usage] = []
         self._mark: int | None = None
 
+    @property
+    def used(self) -> Usage:
+        """What its completions took so far, those included that are no answer."""
+        return summed(self._used)
+
     async def reply(self, request: Request) -> Reply:
         """The answer to the rendered `request`. A prompt that one request answers leaves nothing in the journal.
 
@@ -77,7 +83,7 @@ class Exchange:
             content=found.content,
             value=found.value,
             turns=tuple(said),
-            usage=summed(self._used),
+            usage=self.used,
         )
 
     async def _by_one_able(

@@ -39,6 +39,11 @@ class Overview:
         return sum(each.parked for each in self.counts)
 
     @property
+    def limited(self) -> int:
+        """Jobs that wait at the monthly limit of their pipeline."""
+        return sum(each.limited for each in self.counts)
+
+    @property
     def waiting(self) -> int:
         """Jobs that are at the vendor."""
         return self.total(Status.SUBMITTED)

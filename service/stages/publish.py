@@ -1,12 +1,14 @@
 """decided → published or failed: the result is put whole, then the event is made from what is stored."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
 from service.domain import happened
 from service.domain.answers import Answer, stored_answer
 from service.domain.attributes import evaluate
+from service.domain.books import entry_of
 from service.domain.errors import Code, TranscriptMissing, Unavailable
 from service.domain.events import Event, event
 from service.domain.job import Failure, Job, Outcome, Status
@@ -14,7 +16,7 @@ from service.domain.pipeline import Pipeline
 from service.domain.results import JSON, result_json, stored_result
 from service.domain.tally import EVENTS_PUBLISHED
 from service.engine.hold import Hold
-from service.engine.row import Save
+from service.engine.row import Entry, Save
 from service.stages.adopt import noted
 from service.stages.context import Context
 from service.stages.decisions import entered, save
@@ -26,21 +28,25 @@ async def publish(hold: Hold, job: Job, context: Context) -> Save:
 
     Raises Unavailable and what the vendor's calls raise: publishing is retried without end.
     """
-    pipeline = await context.pipeline_of(job)
+    pipeline, entry = await context.pipeline_of(job), None
     if not job.told:
-        await _tell(hold, job, pipeline, context)
+        entry = await _tell(hold, job, pipeline, context)
         job = job.model_copy(update={"told": True})
     if job.transcript and job.transcript.ours and pipeline and not pipeline.outputs.keep_transcript:
-        await hold.save(save(job, Status.DECIDED, context.now(), keep_lease=True))
+        await hold.save(replace(save(job, Status.DECIDED, context.now(), keep_lease=True), entry=entry))
+        entry = None
         await _forgotten(job, context)
         job = job.model_copy(update={"forgotten": True})
     assert job.verdict is not None
     ended = Status.FAILED if job.verdict.outcome is Outcome.FAILED else Status.PUBLISHED
-    return save(entered(job, ended, context.now()), ended, None)
+    return replace(save(entered(job, ended, context.now()), ended, None), entry=entry)
 
 
-async def _tell(hold: Hold, job: Job, pipeline: Pipeline | None, context: Context) -> None:
-    """The event is made from the stored bytes, read back, so that whoever repeats this sends the very same."""
+async def _tell(hold: Hold, job: Job, pipeline: Pipeline | None, context: Context) -> Entry | None:
+    """The event is made from the stored bytes, read back, so that whoever repeats this sends the very same.
+
+    What the run used goes into the books with the save after it, which only one worker makes, and once.
+    """
     key = context.place(job).result(job.run)
     results = context.ports.results
     body = await results.get(key)
@@ -54,6 +60,7 @@ async def _tell(hold: Hold, job: Job, pipeline: Pipeline | None, context: Contex
     await context.ports.events.publish(told.body, told.attributes, told.group, told.id)
     context.tally.count(EVENTS_PUBLISHED, type=str(told.attributes["type"]))
     structlog.get_logger().info(happened.JOB_PUBLISHED, event_id=told.id, outcome=told.attributes["outcome"])
+    return entry_of(stored_result(body, key))
 
 
 async def event_of(body: bytes, key: str, context: Context) -> Event:

@@ -18,12 +18,14 @@ from service.domain.errors import Gate, ModelRefused, StorageTrouble, Throttled
 from service.domain.job import Job
 from service.domain.places import REQUEST_DIGITS
 from service.domain.results import JSON
-from service.domain.tally import TOKENS
 from service.domain.turns import Request
+from service.domain.usage import Usage
 from service.engine.hold import Hold
 from service.engine.outage import pause_after
 from service.stages.context import Context
 from service.stages.gates import through
+from service.stages.limits import within_limit
+from service.stages.metering import metered
 from service.stages.vendor import counted
 
 UNTOLD: Final = 60.0
@@ -80,23 +82,27 @@ async def completed(
 
 
 async def journaled(request: Request, asking: Asking, *, earlier: bool = True) -> Completion | None:
-    """What has arrived for this request; with `earlier` also in an earlier run, if it was whole."""
+    """What has arrived for this request; with `earlier` also in an earlier run, which paid for it, if it was whole."""
     for run in range(asking.job.run, 0 if earlier else asking.job.run - 1, -1):
         key = _key(request, asking, run)
         body = await asking.context.ports.results.get(key)
         found = None if body is None else stored_completion(body, key)
-        if found is not None and (run == asking.job.run or found.whole):
+        if found is not None and run == asking.job.run:
             return found
+        if found is not None and found.whole:
+            return found.model_copy(update={"usage": Usage()})
     return None
 
 
 async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> Completion:
     """One paid request, on a freshly renewed lease. `mark`: the message with the transcript, if caching it may help.
 
-    Raises what LanguageModel.ask raises, Parked for AccountTrouble, Throttled also where our own budget is spent.
+    Its usage comes with an estimate of its cost. Raises what LanguageModel.ask raises, Parked for AccountTrouble and at
+    the pipeline's monthly limit, Throttled also where our own budget is spent.
     """
     context = asking.context
     model = str(request["model"])
+    await within_limit(asking.job.pipeline, context)
     wait = await context.ports.budget.take(model)
     if wait > 0:
         raise Throttled(f"the allowance of {model} is spent for now", retry_after=wait)
@@ -111,9 +117,7 @@ async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> 
         except Throttled as throttled:
             await context.ports.budget.exhausted(model, throttled.retry_after or UNTOLD)
             raise
-    context.tally.count(TOKENS, completion.usage.input_tokens, direction="input")
-    context.tally.count(TOKENS, completion.usage.output_tokens, direction="output")
-    return completion
+    return completion.model_copy(update={"usage": metered(completion, request, asking.job.pipeline, context)})
 
 
 async def until_stored(store: Callable[[], Awaitable[T]], **told: str) -> T:

@@ -29,6 +29,7 @@ from service.engine.row import Lane, Save
 from service.stages import adopt
 from service.stages.context import Context
 from service.stages.decisions import entered, save
+from service.stages.limits import within_limit
 from service.stages.vendor import transcription
 
 BACKFILL_AT_VENDOR: Final = 400
@@ -113,6 +114,7 @@ async def _adopted(hold: Hold, job: Job, candidates: Sequence[Reading], context:
 
 async def _sent(hold: Hold, job: Job, heard: int, context: Context) -> Save:
     pipeline = await _pipeline(job, context)
+    await within_limit(job.pipeline, context)
     await _room_at_vendor(hold, context)
     before = job.uploaded
     job, audio_url = await _brought(hold, job, context)

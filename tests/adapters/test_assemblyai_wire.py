@@ -55,6 +55,25 @@ def test_a_completed_transcript_becomes_our_document() -> None:
     assert "secret" not in repr(reading)
 
 
+@pytest.mark.parametrize(
+    ("told", "channels"),
+    [
+        ({"multichannel": True, "audio_channels": 2}, 2),
+        ({"dual_channel": True, "audio_channels": 2}, 2),
+        ({"multichannel": True, "audio_channels": None}, 1),
+        ({"multichannel": True, "audio_channels": 10**9}, 32),
+        ({"multichannel": False, "audio_channels": 2}, 1),
+    ],
+)
+def test_what_is_billed_is_read_channel_by_channel(told: dict[str, object], channels: int) -> None:
+    assert wire_transcripts.reading(body(**told)).channels == channels
+
+
+def test_the_model_that_heard_it_is_read_as_far_as_it_is_a_name() -> None:
+    heard = [wire_transcripts.reading(body(speech_model_used=told)).speech_model for told in ("universal-2", 7, None)]
+    assert heard == ["universal-2", None, None]
+
+
 def test_our_document_survives_being_stored() -> None:
     assert Document.model_validate_json(document().model_dump_json()) == document()
 

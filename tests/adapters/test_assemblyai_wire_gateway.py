@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from service.adapters.assemblyai import wire_gateway
 from service.adapters.assemblyai.json_values import Garbled
-from service.domain.completion import Finish, Usage
+from service.domain.completion import Finish
+from service.domain.usage import Usage
 
 
 def completion(**changes: object) -> Any:
@@ -26,7 +27,16 @@ def test_a_completion_is_read() -> None:
         "finish": Finish.STOP,
         "finish_reason": "stop",
         "model": "told",
-        "usage": {"input_tokens": 24, "output_tokens": 8, "total_tokens": 32},
+        "usage": {
+            "input_tokens": 24,
+            "output_tokens": 8,
+            "total_tokens": 32,
+            "requests": 1,
+            "estimated_cost": None,
+            "cached_input_tokens": 0,
+            "cache_written_tokens": 0,
+            "reasoning_tokens": 0,
+        },
         "request_id": "r-1",
     }
 
@@ -41,8 +51,29 @@ def test_a_completion_is_read() -> None:
     ],
 )
 def test_usage_is_read_under_either_naming(usage: object, read: tuple[int, int, int]) -> None:
-    expected = Usage(input_tokens=read[0], output_tokens=read[1], total_tokens=read[2])
+    expected = Usage(input_tokens=read[0], output_tokens=read[1], total_tokens=read[2], requests=1)
     assert completion(usage=usage).usage == expected
+
+
+@pytest.mark.parametrize("inputs", ["input_tokens", "prompt_tokens"])
+def test_what_was_cached_and_reasoned_is_read_beside_either_naming(inputs: str) -> None:
+    told = {
+        inputs: 5000,
+        "prompt_tokens_details": {
+            "cached_tokens": 4000,
+            "cache_creation": {"ephemeral_5m_input_tokens": 500, "ephemeral_1h_input_tokens": 7},
+        },
+        "completion_tokens_details": {"reasoning_tokens": 60},
+    }
+    usage = completion(usage=told).usage
+    assert (usage.input_tokens, usage.cached_input_tokens, usage.cache_written_tokens) == (5000, 4000, 507)
+    assert usage.reasoning_tokens == 60
+
+
+@pytest.mark.parametrize("details", [None, 7, [], {"cached_tokens": "x", "cache_creation": [1]}])
+def test_details_that_mean_nothing_are_none(details: object) -> None:
+    usage = completion(usage={"prompt_tokens_details": details, "completion_tokens_details": details}).usage
+    assert usage == Usage(requests=1)
 
 
 @pytest.mark.parametrize(

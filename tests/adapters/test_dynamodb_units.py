@@ -128,7 +128,7 @@ def job(key: str, audio_url: str | None) -> Row:
     return Row(
         id=RowId(whole.id),
         status=Status.SUBMITTED,
-        facts=whole.model_dump(mode="json"),
+        facts=whole.model_dump(mode="json", exclude_defaults=True),
         created_at=NOW + 0.123456,
         updated_at=NOW + 99.123456,
         due_at=NOW + 600.123456,

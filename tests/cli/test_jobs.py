@@ -68,6 +68,28 @@ def test_the_status_says_what_is_where(done: Desk) -> None:
     }
 
 
+def test_the_usage_says_what_each_pipeline_used_on_each_day(done: Desk) -> None:
+    told = done("usage", "--json").json
+    assert [(each["pipeline"], each["recordings"], each["requests"]) for each in told] == [
+        ("calls", 1, 1),
+        ("notes", 1, 0),
+    ]
+    assert min(told[0]["input_tokens"], told[0]["output_tokens"]) > 0
+    assert told[0]["audio_seconds"] > 0
+    assert told[0]["estimated_cost"] > 0
+    titles, row, _, everything = done("usage", "--since", "1d").out.splitlines()
+    assert titles.split() == [
+        *("day", "pipeline", "recordings", "audio", "hours", "requests", "tokens", "in", "tokens", "out"),
+        *("estimated", "$"),
+    ]
+    assert row.split()[:3] == [told[0]["day"], "calls", "1"]
+    assert everything.split()[:3] == ["all", "2", "2"]
+    assert done("usage", "--pipeline", "others").out == "nothing was used in that time\n"
+    assert done("usage", "--since", "soon").errors == [
+        "error: --since soon: that is not a duration; write it like 30d or 12h"
+    ]
+
+
 def test_an_empty_store_and_a_broken_file_are_told(configured: Desk) -> None:
     configured.record("a.mp3")
     configured("submit", "a.mp3")

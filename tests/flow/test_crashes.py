@@ -1,17 +1,25 @@
 """SIGKILL at every boundary of the flow: started again, the job is finished, and nothing is paid or told twice."""
 
+import asyncio
 import fcntl
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.engine.row import Row
 from tests.longrun.processes import Process, audit, calls, eventually, rows
 from tests.premises import Premises
 from tests.standin import ledger, set_faults, totals
 
 SLOW = {"do": "slow", "seconds": 1.5, "times": 1}
+
+LEASE = 2.0
+ONCE = {"recordings": 1, "requests": 3}
 
 
 class Moment:
@@ -26,6 +34,19 @@ class Moment:
 
 def status(premises: Premises) -> str:
     return next((row.status for row in rows(premises).values()), "")
+
+
+def booked(premises: Premises) -> Mapping[str, int]:
+    """What the books say that was used, as far as it is counted in ones."""
+
+    async def read() -> Mapping[str, int]:
+        async with premises.store() as store:
+            (entry, *none) = await store.books.month(datetime.now(tz=UTC).strftime("%Y-%m")) or [None]
+            assert not none
+            return entry.amounts if entry else {}
+
+    found = asyncio.run(read())
+    return {name: found[name] for name in ONCE if name in found}
 
 
 def intended(premises: Premises) -> bool:
@@ -93,6 +114,7 @@ def test_killed_while_it_tells_it_tells_the_same_once(tmp_path: Path, standin: s
         eventually(lambda: status(premises) == "published")
     assert premises.files("result.json")[0].read_bytes() == result
     audit(premises, 1)
+    assert booked(premises) == ONCE
 
 
 def test_killed_after_the_event_it_tells_again_only_the_same(tmp_path: Path, standin: str) -> None:
@@ -111,3 +133,29 @@ def test_killed_after_the_event_it_tells_again_only_the_same(tmp_path: Path, sta
         eventually(lambda: status(premises) == "published")
     assert (tmp_path / "events.jsonl").read_bytes() == told
     audit(premises, 1)
+    assert booked(premises) == ONCE
+
+
+def decided(premises: Premises) -> list[Row]:
+    return [row for row in rows(premises).values() if row.status == "decided"]
+
+
+def test_killed_between_the_event_and_the_save_its_use_is_counted_once(tmp_path: Path, standin: str) -> None:
+    premises = Premises(tmp_path, standin, AFTERWORD_LEASE=str(LEASE))
+    with (tmp_path / "events.jsonl").open("ab") as file, Process(premises, "killed") as killed:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        premises.drop("one.wav", "It is told, and nothing says so yet.")
+        # The lease is renewed right before the event: with the store in our hands it can still be told, and not saved.
+        eventually(lambda: any(row.lease_until - LEASE > row.updated_at for row in decided(premises)))
+        with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None, timeout=5.0)) as locking:
+            locking.execute("BEGIN IMMEDIATE")
+            fcntl.flock(file, fcntl.LOCK_UN)
+            eventually(premises.events)
+            killed.kill()
+            locking.execute("ROLLBACK")
+    assert status(premises) == "decided"
+    assert booked(premises) == {}
+    with Process(premises, "next"):
+        eventually(lambda: status(premises) == "published")
+    assert len({event["id"] for event in premises.events()}) == 1
+    assert booked(premises) == ONCE

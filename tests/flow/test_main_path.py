@@ -98,7 +98,10 @@ async def test_what_is_no_answer_is_never_published_as_one(
     async with premises.serving():
         premises.drop("one.wav", "Some words.")
         (event,) = await premises.heard(1)
-    assert event["data"]["answers"]["mood"] == {"error": {"code": code, "message": said}}
+    told = event["data"]["answers"]["mood"]
+    assert told["error"] == {"code": code, "message": said}
+    assert "content" not in told
+    assert told["usage"]["requests"] == 1, "it was billed all the same"
     assert [path.stem for path in premises.files("answers/*.json")] == ["next-steps", "summary"]
 
 

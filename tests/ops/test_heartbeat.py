@@ -15,7 +15,7 @@ from service.stages.overview import overview
 from tests.ops.conftest import NOW, Shelf
 
 pytestmark = pytest.mark.anyio
-UNKNOWN = ("due", "oldest_due_seconds", "waiting", "parked", "failed", "backlog_seconds", "jobs")
+UNKNOWN = ("due", "oldest_due_seconds", "waiting", "parked", "limited", "failed", "backlog_seconds", "jobs")
 
 
 class Patient:
@@ -55,6 +55,7 @@ async def test_it_tells_how_things_stand(stderr: io.StringIO) -> None:
         "oldest_due_seconds": 40.0,
         "waiting": 3,
         "parked": 2,
+        "limited": 0,
         "failed": 0,
         "lost": 0,
         "backlog_seconds": 240.0,

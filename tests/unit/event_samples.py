@@ -9,7 +9,6 @@ from pathlib import Path
 
 from service.domain.answers import Answer
 from service.domain.attributes import evaluate
-from service.domain.completion import Usage
 from service.domain.errors import Code
 from service.domain.events import Event, event
 from service.domain.identity import file_uri, job_id
@@ -29,6 +28,7 @@ from service.domain.pipelines.raw import json_schema
 from service.domain.places import place
 from service.domain.results import result_json, stored_result
 from service.domain.schemas import event_schema
+from service.domain.usage import Usage
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMAS = {"event.v1.json": event_schema(), "pipelines.json": json_schema()}
@@ -53,7 +53,7 @@ SUMMARY = Answer(
     digest="1c" * 32,
     content="The customer's parcel (Größe M) was lost; a new one is on its way.",
     model="claude-sonnet-4-6",
-    usage=Usage(input_tokens=420, output_tokens=16, total_tokens=436),
+    usage=Usage(input_tokens=420, output_tokens=16, total_tokens=436, requests=1, estimated_cost=0.0015),
     finish_reason="stop",
     request_id="0a6f8a86-2a6c-4b8f-9a30-8f8f3d0f1c11",
     answered_at="2026-03-02T09:16:12.500Z",

@@ -53,6 +53,24 @@ BROKEN: list[tuple[str, str, str]] = [
         "no key .*; take it out: a fallback is asked the prompt's own messages",
     ),
     (f"{HEAD}{PROMPT}fallback_config = {{ depth = 3 }}", f"9 {P}.fallback_config.depth", "at most 2; .*depth = 2"),
+    # The monthly limit
+    (
+        f"{HEAD}monthly_limit = 50",
+        "6 pipelines[calls].monthly_limit",
+        "must be a table; write it like `monthly_limit =",
+    ),
+    (
+        f"{HEAD}monthly_limit = {{}}",
+        "6 pipelines[calls].monthly_limit",
+        "names nothing; write it like `monthly_limit =",
+    ),
+    (
+        f"{HEAD}monthly_limit.dollars = 0",
+        "6 pipelines[calls].monthly_limit.dollars",
+        "above 0; write it like `dollars =",
+    ),
+    (f"{HEAD}monthly_limit.requests = 1.5", "6 pipelines[calls].monthly_limit.requests", "whole number; write it like"),
+    (f"{HEAD}monthly_limit.hours = 5", "6 pipelines[calls].monthly_limit.hours", "no key `hours` here; "),
     # Pipelines
     ("[[pipelines]]\nmatch = []", "1 pipelines[#1]", "has no name; write `name = "),
     ("[[pipelines]]\nname = 'calls'", "1 pipelines[calls]", "which recordings it takes; write `match = "),

@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import Final
 
 from service.adapters.assemblyai.json_values import Garbled, count, mapping, parsed, sequence, text
-from service.domain.completion import Completion, Finish, Usage
+from service.domain.completion import Completion, Finish
+from service.domain.usage import Usage
 
 LONGEST_NAME: Final = 200
 
@@ -58,10 +59,16 @@ def finish(reason: str | None) -> Finish:
 
 
 def usage(told: Mapping[str, object]) -> Usage:
-    """Tokens under either naming; what is not told is 0, and the total then the sum."""
+    """Tokens under either naming, of one request; what is not told is 0, and the total then the sum."""
     spent_in = count(told.get("input_tokens")) or count(told.get("prompt_tokens")) or 0
     spent_out = count(told.get("output_tokens")) or count(told.get("completion_tokens")) or 0
+    inside = mapping(told.get("prompt_tokens_details"))
+    written = [count(each) or 0 for each in mapping(inside.get("cache_creation")).values()]
     return Usage(
+        requests=1,
+        cached_input_tokens=count(inside.get("cached_tokens")) or 0,
+        cache_written_tokens=sum(written),
+        reasoning_tokens=count(mapping(told.get("completion_tokens_details")).get("reasoning_tokens")) or 0,
         input_tokens=spent_in,
         output_tokens=spent_out,
         total_tokens=count(told.get("total_tokens")) or spent_in + spent_out,

@@ -23,7 +23,8 @@ def models(body: bytes | bytearray) -> Models:
 def _model(told: Mapping[str, object]) -> Model:
     provider = mapping(told.get("top_provider"))
     parameters = sequence(told.get("supported_parameters"))
-    price = mapping(mapping(told.get("pricing")).get("global"))
+    pricing = mapping(told.get("pricing"))
+    price = mapping(pricing.get("global"))
     return Model(
         id=text(told.get("id")) or "",
         context=count(told.get("context_length")) or count(provider.get("context_length")) or None,
@@ -32,6 +33,9 @@ def _model(told: Mapping[str, object]) -> Model:
         retires_at=_date(told.get("retirement_date")),
         input_price=number(price.get("prompt")),
         output_price=number(price.get("completions")),
+        cache_read_price=number(price.get("input_cache_read")),
+        cache_write_price=number(price.get("input_cache_write")),
+        regional_surcharge=max(0.0, number(pricing.get("regional_increase_percent")) or 0.0) / 100.0,
     )
 
 

@@ -16,6 +16,8 @@ from service.domain.job import TranscriptId
 from service.domain.transcript import Document, Listed, Reading, State, Utterance, Word
 
 LONGEST_URL: Final = 16_384
+LONGEST_NAME: Final = 100
+CHANNELS_AT_MOST: Final = 32
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8}){0,4}")
@@ -65,7 +67,15 @@ def reading(body: bytes | bytearray) -> Reading:
         deleted=deleted,
         error=redacted(error) if error else None,
         document=_document(answer) if state is State.COMPLETED and not deleted else None,
+        channels=_channels(answer),
+        speech_model=(text(answer.get("speech_model_used")) or "")[:LONGEST_NAME] or None,
     )
+
+
+def _channels(answer: Mapping[str, object]) -> int:
+    """Those that are billed: a recording of several is mixed into one unless each was asked for by itself."""
+    apart = bool(answer.get("multichannel") or answer.get("dual_channel"))
+    return min(count(answer.get("audio_channels")) or 1, CHANNELS_AT_MOST) if apart else 1
 
 
 def listed(body: bytes | bytearray, ahead: float = 0.0) -> tuple[Listed, ...]:

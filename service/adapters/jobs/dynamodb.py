@@ -11,6 +11,7 @@ import structlog
 
 from service.adapters.aws import Aws, AwsError
 from service.adapters.jobs.dynamodb_answers import insist_on_whole_answers
+from service.adapters.jobs.dynamodb_books import DynamoBooks
 from service.adapters.jobs.dynamodb_callbacks import Callbacks
 from service.adapters.jobs.dynamodb_calls import APART_AT_MOST, Calls
 from service.adapters.jobs.dynamodb_checks import lifetime_problems, table_problems
@@ -53,6 +54,7 @@ class DynamoStore:
     pins: DynamoPins
     gates: DynamoGates
     unmatched: DynamoUnmatched
+    books: DynamoBooks
     calls: Calls
 
     async def prune(self, older_than: float) -> int:  # noqa: ARG002
@@ -102,6 +104,7 @@ async def open_table_store(
             pins=DynamoPins(writes, notes),
             gates=DynamoGates(writes, clock),
             unmatched=DynamoUnmatched(writes, clock),
+            books=DynamoBooks(calls),
             calls=calls,
         )
     finally:

@@ -10,6 +10,7 @@ from service.adapters.jobs import dynamodb_items as items
 from service.adapters.jobs.dynamodb_calls import Calls, Item
 from service.adapters.jobs.dynamodb_items import SHARDS
 from service.adapters.jobs.dynamodb_schema import DUE, ENDED, LISTED
+from service.domain.limits import limited
 from service.engine.row import Lane
 from service.engine.rules import Steps
 from service.ports import Count
@@ -168,12 +169,15 @@ def counted(status: str, lane: str, found: Sequence[Item], now: float) -> Count:
     due = [
         at for item in found if (at := float(item["due_at"]["N"])) <= now and float(item["claimable_at"]["N"]) <= now
     ]
+    gates = [item["parked"]["S"] for item in found if "parked" in item]
+    over = sum(limited(gate) is not None for gate in gates)
     return Count(
         status=status,
         lane=lane,
         rows=len(found),
         due=len(due),
-        parked=sum("parked" in item for item in found),
+        parked=len(gates) - over,
+        limited=over,
         oldest_due_at=min(due, default=None),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from service.adapters.jobs import dynamodb_items as items
+from service.adapters.jobs.dynamodb_books import entering
 from service.adapters.jobs.dynamodb_callbacks import Callbacks
 from service.adapters.jobs.dynamodb_calls import ConditionFailed, OutcomeUnclear
 from service.adapters.jobs.dynamodb_claims import Claims
@@ -79,15 +80,16 @@ class DynamoTable:
         decide(standing)
         # What the row is known by already leads to it: the names are written before the row says that they are its own.
         await self._name(standing.row, [name for name in save.names if items.digest(name) not in standing.names])
+        books = [] if save.entry is None else [entering(self._writes.calls.table, save.entry)]
         if save.owns is None or save.owns in standing.owned:
-            return (await self._writes.change(row_id, decide, first=standing)).row
-        return await self._owning(standing, decide, save.owns)
+            return (await self._writes.change(row_id, decide, first=standing, beside=books)).row
+        return await self._owning(standing, decide, save.owns, books)
 
-    async def _owning(self, standing: Stored, decide: Decide, owned: str) -> Row:
+    async def _owning(self, standing: Stored, decide: Decide, owned: str, books: Sequence[Mapping[str, Any]]) -> Row:
         """The change together with the name's only owner. Raises OwnedByAnother."""
         row_id, gone = standing.row.id, standing.row.id
         for first in (standing, None):
-            beside = [self._ownership(row_id, owned, gone)]
+            beside = [self._ownership(row_id, owned, gone), *books]
             try:
                 return (await self._writes.change(row_id, decide, first=first, beside=beside)).row
             except BesideFailed as failed:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from service.adapters.jobs.sqlite_beside import SqliteGates, SqlitePins
+from service.adapters.jobs.sqlite_books import SqliteBooks
 from service.adapters.jobs.sqlite_connection import Opened, Reader, patiently, store_trouble
 from service.adapters.jobs.sqlite_listing import SqliteJobs
 from service.adapters.jobs.sqlite_schema import create
@@ -30,6 +31,7 @@ class SqliteStore:
     pins: SqlitePins
     gates: SqliteGates
     unmatched: SqliteUnmatched
+    books: SqliteBooks
 
     async def ready(self) -> None:
         """Returns if the file answers. Raises StoreTrouble."""
@@ -38,6 +40,7 @@ class SqliteStore:
     async def prune(self, older_than: float) -> int:
         """Forget what ended and was last written before `older_than`; how many, 0 when none is left."""
         await self.unmatched.prune()
+        await self.books.prune()
         return await self.table.prune(older_than)
 
 
@@ -60,6 +63,7 @@ async def open_store(
             pins=SqlitePins(writer, reader, clock),
             gates=SqliteGates(writer, reader, clock),
             unmatched=SqliteUnmatched(writer, reader, clock),
+            books=SqliteBooks(writer, reader, clock),
         )
     finally:
         with anyio.CancelScope(shield=True):

@@ -28,7 +28,9 @@ ORDER BY created_at DESC, id DESC LIMIT :limit"""
 # Without `ready_at`: SQLite takes no index for covering that holds a generated column.
 COUNTS: Final = """
 SELECT status, lane, count(*) AS rows, count(CASE WHEN due_at <= :now AND claimable_at <= :now THEN 1 END) AS due,
-    count(parked) AS parked, min(CASE WHEN due_at <= :now AND claimable_at <= :now THEN due_at END) AS oldest_due_at
+    count(CASE WHEN parked NOT LIKE 'limit:%' THEN 1 END) AS parked,
+    count(CASE WHEN parked LIKE 'limit:%' THEN 1 END) AS limited,
+    min(CASE WHEN due_at <= :now AND claimable_at <= :now THEN due_at END) AS oldest_due_at
 FROM job GROUP BY status, lane ORDER BY status, lane"""
 
 LATELY: Final = """

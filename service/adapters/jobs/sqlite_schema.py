@@ -62,7 +62,17 @@ CREATE TABLE unmatched (uri TEXT PRIMARY KEY, document BLOB NOT NULL, kept_at RE
 CREATE INDEX unmatched_age ON unmatched (kept_at);
 """
 
-STEPS: Final = (FIRST, UNMATCHED)
+BOOKS: Final = """
+CREATE TABLE book (
+    day TEXT NOT NULL,
+    account TEXT NOT NULL,
+    name TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (day, account, name)
+) WITHOUT ROWID;
+"""
+
+STEPS: Final = (FIRST, UNMATCHED, BOOKS)
 """From each version of the file to the next. A step only adds, so that who has the older file open can go on."""
 
 VERSION: Final = len(STEPS)

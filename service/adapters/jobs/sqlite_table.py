@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from service.adapters.jobs import sqlite_rows as rows
+from service.adapters.jobs.sqlite_books import enter
 from service.adapters.jobs.sqlite_writer import Writer
 from service.engine import rules
 from service.engine.row import Callback, Heard, Lane, Row, RowId, Save, Token
@@ -74,6 +75,8 @@ class SqliteTable:
                 rows.own(connection, row_id, save.owns)
             rows.name(connection, row_id, save.names)
             rows.update(connection, saved)
+            if save.entry is not None:
+                enter(connection, save.entry)
             return saved
 
         return await self._writer.write(act)

@@ -89,6 +89,10 @@ def _check_pipeline(
     yield from _check_transcript(raw.transcript, (*path, "transcript"), source)
     yield from _check_prompts(raw, source, shaped, drafts)
     yield from _check_attributes(raw, path, source, shaped, drafts)
+    if raw.monthly_limit is not None and not raw.monthly_limit.model_fields_set:
+        place: Path = (*path, "monthly_limit")
+        if not any(spoilt[: len(place)] == place for spoilt in shaped.dropped):
+            yield source.problem(place, "the limit names nothing", "write it like `monthly_limit = { dollars = 50.0 }`")
 
 
 def _check_prompts(raw: RawPipeline, source: Source, shaped: Shaped, drafts: Sequence[Draft]) -> Iterator[Problem]:

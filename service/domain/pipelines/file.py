@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from service.domain.errors import Problem, Refused
+from service.domain.limits import MonthlyLimit
 from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt
 from service.domain.pipelines import transcript_options
 from service.domain.pipelines.answer_schemas import response_format
@@ -163,6 +164,7 @@ def _pipeline(raw: RawPipeline, shaped: Shaped, drafts: Sequence[Draft]) -> Pipe
         attributes=raw.attributes or {},
         outputs=_outputs({**outputs.model_dump(exclude_none=True), **own}),
         combine=bool(raw.combine),
+        monthly_limit=MonthlyLimit(**raw.monthly_limit.model_dump()) if raw.monthly_limit else None,
     )
 
 

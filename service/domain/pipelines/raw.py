@@ -111,6 +111,14 @@ class RawDefaults(RawAsked):
     outputs: RawOutputs | None = None
 
 
+class RawLimit(Written):
+    """How much a pipeline may use in a calendar month (UTC) before its work waits for the next one."""
+
+    dollars: Annotated[float | None, Field(gt=0, description="by list prices, estimated")] = None
+    audio_hours: Annotated[float | None, Field(gt=0, description="of sound, each channel by itself")] = None
+    requests: Annotated[int | None, Field(ge=1, description="to the LLM Gateway")] = None
+
+
 class RawPipeline(Written):
     name: Name | None = None
     match: Annotated[list[str] | None, Field(description="globs over the key of a recording; the first match wins")] = (
@@ -124,6 +132,7 @@ class RawPipeline(Written):
         Field(description="event attributes; at most seven", json_schema_extra={"maxProperties": MOST}),
     ] = None
     outputs: RawOutputs | None = None
+    monthly_limit: RawLimit | None = None
 
 
 class RawFile(Written):
