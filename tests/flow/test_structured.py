@@ -137,6 +137,7 @@ async def test_with_no_valid_answer_the_prompt_fails_and_the_last_words_are_kept
     (raw,) = premises.files("raw/triage.txt")
     assert raw.read_text() == '{"mood": "secret words", "score": 1}'
     assert totals(premises.standin)["asks_billed"] == 4
+    assert json.loads(result.read_bytes())["usage"]["requests"] == 4, "what brought no answer is billed too"
 
 
 async def test_a_structured_answer_that_is_cut_off_is_told_as_that(triage: Premises) -> None:
