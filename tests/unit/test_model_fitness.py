@@ -53,9 +53,9 @@ prompt = "{{{{ transcript }}}}"
 {prompt}
 """
 OWN = "pipelines.toml:11 pipelines[calls].prompts[summary]"
+MOOD = "{ type = 'object', properties = { mood = { type = 'string' } } }"
 SONNET = 'model = "claude-sonnet-4-6"'
-SHAPE = "{ type = 'object', properties = { mood = { type = 'string' } }, required = ['mood'] }"
-GOOD = f"response_format = {{ type = 'json_schema', json_schema = {{ name = 'mood', schema = {SHAPE} }} }}"
+GOOD = f"response_format = {{ type = 'json_schema', json_schema = {{ name = 'mood', schema = {MOOD} }} }}"
 ASKED = " (asked by pipelines[calls].prompts[summary])"
 NEAR = "the nearest that would do"
 
@@ -114,7 +114,7 @@ def said(folder: Path, *, defaults: str = "", prompt: str = "") -> tuple[list[st
         ),
         (
             'model = "claude-sonnet-5"',
-            f"schema = {SHAPE}",
+            f"schema = {MOOD}",
             (
                 f"{OWN}.schema: `claude-sonnet-5` takes no `response_format`, so it gives no"
                 f" structured answers; use `claude-sonnet-4-6`, {NEAR}"
