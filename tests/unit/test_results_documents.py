@@ -123,7 +123,7 @@ def test_a_structured_answer_is_told_parsed_in_place_of_its_text() -> None:
     assert answers["triage"] == {
         "value": {"sentiment": "negative", "topics": ["lost parcel", "refund"], "customer": {"tier": "gold"}},
         "model": "claude-sonnet-4-6",
-        "usage": {"input_tokens": 420, "output_tokens": 16, "total_tokens": 436},
+        "usage": TRIAGE.usage.told(),
     }
     assert "value" not in answers["summary"]
     stored = json.loads(TRIAGE.to_bytes())
