@@ -38,6 +38,8 @@ JOB_HANDED_BACK: Final = "job.handed_back"
 
 ANSWER_STORED: Final = "answer.stored"
 ANSWER_REUSED: Final = "answer.reused"
+PROMPTS_PARTED: Final = "prompts.parted"
+"""What could have shared a request is asked one by one, because that request was refused."""
 ANSWER_FAILED: Final = "answer.failed"
 MODEL_PASSED_OVER: Final = "model.passed_over"
 """A prompt is asked without this model: it was refused, has no room, or gave no valid answer."""

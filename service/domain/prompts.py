@@ -113,6 +113,19 @@ def render(prompt: Prompt, context: Context) -> tuple[list[dict[str, JsonValue]]
     return rendered, uses_transcript
 
 
+def speech(source: Source, context: Context) -> str:
+    """What stands for one of SPEECH in a request: the text, or TAG for the Gateway to fill. Raises Permanent."""
+    return TAG if source is Source.TRANSCRIPT else _value(Variable(source=source), context)
+
+
+def instruction(content: str, context: Context, stand_ins: Mapping[Source, str]) -> str:
+    """The words of one message, with what stands for the speech instead of it. Raises Permanent as `render`."""
+    return "".join(
+        piece if isinstance(piece, str) else stand_ins.get(piece.source) or _value(piece, context)
+        for piece in parse(content).pieces
+    )
+
+
 def filled(request: Mapping[str, JsonValue], text: str) -> dict[str, JsonValue]:
     """The request as the Gateway would fill it: `text` in place of the tag, and no transcript's id.
 

@@ -70,6 +70,19 @@ def complete(body: Json, model: Model, messages: list[Json], transcript: str | N
     )
 
 
+def _without(content: str, rule: Rule) -> str:
+    """A structured answer whose property is missing, or of another type."""
+    try:
+        told = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content
+    name = rule.given["property"]
+    if not isinstance(told, dict) or name not in told:
+        return content
+    kept = {key: value for key, value in told.items() if key != name}
+    return orjson.dumps(kept if rule.do == "omit" else told | {name: [4711]}).decode()
+
+
 def repaired(content: str) -> str:
     """The JSON of an answer, taken out of its fence, cut off behind it. Raises RefusedError (500) if there is none.
 
@@ -99,14 +112,22 @@ def _spoilt(rule: Rule, content: str | None, finish: str, model: Model) -> tuple
             return (content or "")[: len(content or "") // 2], rule.given["finish_reason"] or model.cut
         case "finish":
             return content, rule.given["finish_reason"]
-        case "null_content":
-            return None, finish
-        case "broken_json":
-            return f"```json\n{(content or '')[:-1]},", finish
-        case "say":
-            return rule.given["content"], finish
         case _:
-            return content, finish
+            return _reworded(rule, content), finish
+
+
+def _reworded(rule: Rule, content: str | None) -> str | None:
+    match rule.do:
+        case "null_content":
+            return None
+        case "broken_json":
+            return f"```json\n{(content or '')[:-1]},"
+        case "omit" | "mistype":
+            return _without(content or "", rule)
+        case "say":
+            return str(rule.given["content"])
+        case _:
+            return content
 
 
 def _tool_calls(body: Json, messages: list[Json], transcript: str | None) -> list[Json]:

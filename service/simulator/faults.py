@@ -13,7 +13,7 @@ from service.simulator.wire import Json, RefusedError
 
 TRANSPORT: Final = frozenset({"status", "account", "reset", "lose_answer", "garble", "slow"})
 FATES: Final = frozenset({"fail", "blank", "stuck", "echo_secret", "take"})
-ANSWERS: Final = frozenset({"truncate", "finish", "null_content", "broken_json", "say", "old_usage"})
+ANSWERS: Final = frozenset({"truncate", "finish", "null_content", "broken_json", "omit", "mistype", "say", "old_usage"})
 DELIVERIES: Final = frozenset({"lose", "duplicate", "delay", "status_word", "forge"})
 UPSTREAM: Final = frozenset({"model_down"})
 

@@ -74,6 +74,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "finish": Kind(on=("ask",), parameters={"finish_reason": (_TEXT, "content_filter")}),
         "null_content": Kind(on=("ask",)),
         "broken_json": Kind(on=("ask",)),
+        "omit": Kind(on=("ask",), parameters={"property": (_TEXT, "")}),
+        "mistype": Kind(on=("ask",), parameters={"property": (_TEXT, "")}),
         "say": Kind(on=("ask",), parameters={"content": (_TEXT, "")}),
         "old_usage": Kind(on=("ask",)),
         "model_down": Kind(on=("ask",), parameters={"status": ((int,), 502)}),

@@ -8,28 +8,22 @@ from typing import Final, assert_never
 import structlog
 
 from service.domain import happened, prompts
-from service.domain.answers import Answer
-from service.domain.errors import Code, Permanent, StorageTrouble, TranscriptMissing, Transient
+from service.domain.errors import Code, Permanent, TranscriptMissing, Transient
 from service.domain.job import Failure, Job, Outcome, Status, Trouble
-from service.domain.pipeline import Pipeline, Prompt, digest, to_json
+from service.domain.pipeline import Pipeline, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted, waited
-from service.domain.tally import ANSWERS
 from service.domain.templates import Source
 from service.domain.transcript import stored_transcript
-from service.engine.errors import StoreTrouble
 from service.engine.hold import Hold
 from service.engine.row import Save
-from service.stages.ask import ask
 from service.stages.context import Context
 from service.stages.decisions import decided, save
 from service.stages.gates import Parked
+from service.stages.questions import Ended, answered
 from service.stages.requests import Asking
 
 UNKNOWN_AT_MOST: Final = 12
 """Requests for one answer whose outcome nobody knows: each of them may have been billed."""
-
-Ended = Answer | Failure | Transient | Parked | TranscriptMissing
-"""`TranscriptMissing`: the vendor has the transcript no longer, and our own copy was not tried yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +45,12 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
         return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
     utterances, text = await spoken(job, pipeline, context)
     asking = Asking(hold=hold, job=job, context=context, utterances=utterances, text=text)
-    ended = await _asked(pipeline, asking)
+    ended = await answered(pipeline, asking)
     if any(isinstance(end, TranscriptMissing) for end in ended.values()):
         # It went on some day that nobody told us of; what was answered meanwhile is stored, and not asked again.
         job = job.model_copy(update={"forgotten": True})
         _, text = await spoken(job, pipeline, context)
-        ended = await _asked(pipeline, replace(asking, job=job, text=text))
+        ended = await answered(pipeline, replace(asking, job=job, text=text))
     job, failures, waits = _settled(job, ended, context)
     if waits:
         return _waiting(job, waits, context)
@@ -99,48 +93,6 @@ async def spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str | 
 def by_speaker(pipeline: Pipeline) -> bool:
     """Whether it speaks of who said what."""
     return any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts)
-
-
-async def _asked(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:
-    """Every prompt at once, each as soon as the answers that it uses are there."""
-    tasks: dict[str, asyncio.Task[Ended]] = {}
-    async with asyncio.TaskGroup() as group:
-        for prompt in pipeline.prompts:
-            tasks[prompt.name] = group.create_task(_one(prompt, tasks, asking))
-    return {name: task.result() for name, task in tasks.items()}
-
-
-async def _one(prompt: Prompt, tasks: Mapping[str, "asyncio.Task[Ended]"], asking: Asking) -> Ended:
-    known = asking.job.prompt_failures.get(prompt.name)
-    if known is not None:
-        return known
-    used: dict[str, Answer] = {}
-    for name in sorted(prompts.needs(prompt)):
-        match await tasks[name]:
-            case Answer() as answer:
-                used[name] = answer
-            case Failure():
-                return Failure(code=Code.PROMPT_SKIPPED, message=f"it uses the answer of {name}, which failed")
-            case later:
-                return later
-    try:
-        return await ask(prompt, used, asking)
-    except Permanent as error:
-        return _refused(prompt, error, asking)
-    except (Transient, Parked, StoreTrouble) as later:
-        # The store's trouble too is this prompt's alone: it must not cancel others, whose answers may be paid for.
-        return StorageTrouble(str(later)) if isinstance(later, StoreTrouble) else later
-
-
-def _refused(prompt: Prompt, error: Permanent, asking: Asking) -> Failure | TranscriptMissing:
-    kept = asking.job.transcript is not None and asking.job.transcript.kept
-    if isinstance(error, TranscriptMissing) and kept and asking.text is None:
-        return error
-    asking.context.tally.count(ANSWERS, result="failed")
-    structlog.get_logger().warning(
-        happened.ANSWER_FAILED, prompt=prompt.name, error=error.message, request_id=error.request_id
-    )
-    return Failure(code=error.code, message=error.message, request_id=error.request_id, usage=error.usage)
 
 
 def _settled(

@@ -14,28 +14,26 @@ from service.domain.results import JSON, TEXT
 from service.domain.tally import ANSWERS
 from service.domain.times import rfc3339
 from service.domain.turns import Request
+from service.domain.usage import Usage, summed
 from service.stages.exchange import Exchange
 from service.stages.requests import Asking, until_stored
 
 
-async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Answer:
+async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking, *, before: Usage | None = None) -> Answer:
     """The run's answer to the prompt, given the answers that it uses. First writer wins, and the loser reads.
 
+    `before` is what was spent on it already without bringing its answer.
     Raises Permanent for a prompt that cannot be answered, Transient or Parked for later.
     """
-    key = asking.context.place(asking.job).answer(prompt.name, asking.job.run)
-    body = await asking.context.ports.results.get(key)
-    if body is not None:
-        return stored_answer(body, key)
+    there = await known(prompt, used, asking)
+    if there is not None:
+        return there
     request, digest = rendered(prompt, used, asking.job, asking.utterances)
-    earlier = await _from_earlier_run(prompt, digest, asking)
-    if earlier is not None:
-        return await _stored(key, earlier, asking, "reused")
     exchange = Exchange(prompt, asking)
     try:
         reply = await exchange.reply(request)
     except Permanent as failed:
-        failed.usage = exchange.used
+        failed.usage = exchange.used if before is None else summed([before, exchange.used])
         if isinstance(failed, AnswerInvalid):
             await _raw_kept(prompt, failed, asking)
         raise
@@ -46,12 +44,39 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Ans
         value=reply.value,
         turns=reply.turns,
         model=reply.completion.model,
-        usage=reply.usage,
+        usage=reply.usage if before is None else summed([before, reply.usage]),
         finish_reason=reply.completion.finish_reason,
         request_id=reply.completion.request_id,
         answered_at=rfc3339(asking.context.now()),
     )
-    return await until_stored(lambda: _stored(key, answer, asking, "stored"), prompt=prompt.name)
+    return await until_stored(lambda: stored(answer, asking, "stored"), prompt=prompt.name)
+
+
+async def known(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Answer | None:
+    """The answer that needs no request: this run's, or an earlier run's to the very same question.
+
+    Raises Permanent for a prompt that cannot be asked, Transient.
+    """
+    key = asking.context.place(asking.job).answer(prompt.name, asking.job.run)
+    body = await asking.context.ports.results.get(key)
+    if body is not None:
+        return stored_answer(body, key)
+    if asking.job.run == 1:
+        return None
+    _, digest = rendered(prompt, used, asking.job, asking.utterances)
+    earlier = await _from_earlier_run(prompt, digest, asking)
+    return None if earlier is None else await stored(earlier, asking, "reused")
+
+
+def context_of(used: Mapping[str, Answer], job: Job, utterances: str | None) -> prompts.Context:
+    """All that a prompt of the job may speak of, which uses these answers."""
+    assert job.transcript is not None
+    return prompts.Context(
+        recording=job.recording,
+        transcript_id=job.transcript.id,
+        utterances=utterances,
+        answers={name: answer.content for name, answer in used.items()},
+    )
 
 
 def rendered(prompt: Prompt, used: Mapping[str, Answer], job: Job, utterances: str | None) -> tuple[Request, str]:
@@ -60,13 +85,7 @@ def rendered(prompt: Prompt, used: Mapping[str, Answer], job: Job, utterances: s
     Raises Permanent for a prompt that cannot be asked of this transcript.
     """
     assert job.transcript is not None
-    known = prompts.Context(
-        recording=job.recording,
-        transcript_id=job.transcript.id,
-        utterances=utterances,
-        answers={name: answer.content for name, answer in used.items()},
-    )
-    messages, uses_transcript = prompts.render(prompt, known)
+    messages, uses_transcript = prompts.render(prompt, context_of(used, job, utterances))
     request: dict[str, JsonValue] = {**prompt.request, "messages": list(messages)}
     if uses_transcript:
         request["transcript_id"] = job.transcript.id
@@ -94,8 +113,10 @@ async def _raw_kept(prompt: Prompt, invalid: AnswerInvalid, asking: Asking) -> N
     await until_stored(lambda: asking.context.ports.results.put_new(key, body, TEXT), prompt=prompt.name)
 
 
-async def _stored(key: str, answer: Answer, asking: Asking, how: str) -> Answer:
+async def stored(answer: Answer, asking: Asking, how: str) -> Answer:
+    """Kept for this run, or the one that another worker kept before; `how` is counted. Raises Unavailable."""
     results = asking.context.ports.results
+    key = asking.context.place(asking.job).answer(answer.prompt, asking.job.run)
     if await results.put_new(key, answer.to_bytes(), JSON):
         asking.hold.progressed()
         asking.context.tally.count(ANSWERS, result=how)

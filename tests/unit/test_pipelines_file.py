@@ -126,7 +126,7 @@ def test_what_is_only_doubtful_is_a_warning(tmp_path: Path) -> None:
         "pipelines.toml:9 pipelines[calls].transcript.zzzzzzzzz",
     ]
     assert "did you mean `filter_profanity`?" in warnings[0].cure
-    assert "asked alone" in warnings[1].what
+    assert "no two prompts can share a request" in warnings[1].what
     assert "sent as it is" in warnings[2].cure
 
 

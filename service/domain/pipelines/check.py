@@ -57,9 +57,6 @@ def review(source: Source, shaped: Shaped, read: ReadFile) -> Review:
         if raw.match and (taken & {"**", "**/*"} or {each.casefold() for each in raw.match} <= taken):
             what = "every recording that it would take is taken by a pipeline above"
             warnings.append(source.problem((*path, "match"), what, "move it up, or change its patterns"))
-        if raw.combine:
-            what = "`combine` has no effect in this version: each prompt is asked alone"
-            warnings.append(source.problem((*path, "combine"), what, "leave it for later, or take it out"))
     return Review(drafts=drafts, problems=problems, warnings=warnings)
 
 

@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from service.domain.combining import groups
 from service.domain.errors import Problem, Refused
 from service.domain.limits import MonthlyLimit
 from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt
@@ -67,9 +68,17 @@ def load_from(place: Place) -> Loaded:
         raise Refused(sorted(found.problems, key=lambda problem: _line(problem, source)))
     raws = shaped.file.pipelines or []
     pipelines = tuple(_pipeline(raw, shaped, drafts) for raw, drafts in zip(raws, found.drafts, strict=True))
-    warnings = tuple(sorted(dict.fromkeys(found.warnings), key=lambda problem: _line(problem, source)))
+    doubts = dict.fromkeys([*found.warnings, *_combined_in_vain(pipelines, source)])
+    warnings = tuple(sorted(doubts, key=lambda problem: _line(problem, source)))
     whereabouts = Whereabouts(source=source)
     return Loaded(pipelines=Pipelines(pipelines=pipelines), whereabouts=whereabouts, warnings=warnings)
+
+
+def _combined_in_vain(pipelines: Sequence[Pipeline], source: Source) -> Iterator[Problem]:
+    for at, pipeline in enumerate(pipelines):
+        if pipeline.combine and not groups(pipeline.prompts, None):
+            what = "no two prompts can share a request: those that do need the same model, parameters and speech"
+            yield source.problem(("pipelines", at, "combine"), what, "make them alike, or take `combine` out")
 
 
 def read_text(name: str, content: bytes) -> str | Problem:

@@ -124,7 +124,9 @@ class RawPipeline(Written):
     match: Annotated[list[str] | None, Field(description="globs over the key of a recording; the first match wins")] = (
         None
     )
-    combine: bool | None = None
+    combine: Annotated[
+        bool | None, Field(description="true: prompts that can share a request go out as one, the transcript once")
+    ] = None
     transcript: Annotated[dict[str, JsonValue] | None, Field(description="sent to POST /v2/transcript")] = None
     prompts: list[RawPrompt] | None = None
     attributes: Annotated[
