@@ -45,6 +45,7 @@ from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
+from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
 
@@ -135,6 +136,7 @@ async def wired(
             room=Room(time.monotonic),
             spending=Spending(time.monotonic),
             completions=Completions(),
+            refusals=Refusals(time.monotonic),
             tally=tally,
             clock=time.time,
             random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret

@@ -142,15 +142,23 @@ class Rejected(Permanent):
 class ModelRefused(Rejected):
     """The vendor refused the request for the sake of one of its models: retired, not allowed, lacking a parameter.
 
-    `model`: which one, where the words name it. `in_doubt`: they do not, and it may be a fallback's.
+    `model`: which one, where the words name it. `in_doubt`: they do not, and it may be a fallback's. `for_length`: the
+    request was too long for it, which the next one may not be.
     """
 
     def __init__(
-        self, message: str, *, model: str | None = None, in_doubt: bool = False, request_id: str | None = None
+        self,
+        message: str,
+        *,
+        model: str | None = None,
+        in_doubt: bool = False,
+        for_length: bool = False,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(Code.PROMPT_REJECTED, message, request_id=request_id)
         self.model = model
         self.in_doubt = in_doubt
+        self.for_length = for_length
 
 
 class NoRoom(Permanent):

@@ -15,6 +15,7 @@ from service.ports import Ports
 from service.stages.completions import Completions
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
+from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
 
@@ -49,6 +50,7 @@ class Context:
     room: Room
     spending: Spending
     completions: Completions
+    refusals: Refusals
     tally: Tally
     clock: Callable[[], float]
     random: Random

@@ -93,27 +93,37 @@ class Exchange:
         requests = fallbacks.requests(request)
         tried: list[tuple[str, Permanent]] = []
         for number in await self._left(requests, begin, journal):
-            model = str(requests[number]["model"])
+            model, more = str(requests[number]["model"]), number + 1 < len(requests)
             try:
+                if more:
+                    await self._refuse_known(requests[number], journal)
                 return await one(requests[number]), number
             except (ModelRefused, NoRoom, AnswerInvalid) as unfit:
                 tried.append((model, unfit))
-                if number + 1 < len(requests):
-                    self._passed_over(model, unfit)
+                if more:
+                    self._passed_over(requests[number], model, unfit)
         raise fallbacks.none_left(tried)
+
+    async def _refuse_known(self, request: Request, journal: Journal) -> None:
+        """Raises ModelRefused for a model that refused the like of it lately, so that the next one is asked at once."""
+        refused = self._asking.context.refusals.known(request)
+        if refused is None or fallbacks.without(request, refused) is not None:
+            return
+        if not await self._knows(request, journal):
+            raise refused
 
     async def _left(self, requests: Sequence[Request], begin: int, journal: Journal) -> Sequence[int]:
         """The models to try. One that the journal does not know, before one that it does, was found unable already."""
-
-        async def knows(number: int) -> bool:
-            return await journaled(requests[number], self._asking, earlier=journal == "job") is not None
-
         every = range(begin, len(requests))
-        known = [] if journal == "none" else [number for number in every[1:] if await knows(number)]
+        known = [number for number in every[1:] if await self._knows(requests[number], journal)]
         if not known:
             return every
-        first = [begin] if await knows(begin) else []
+        first = [begin] if await self._knows(requests[begin], journal) else []
         return [*first, *known, *range(known[-1] + 1, len(requests))]
+
+    async def _knows(self, request: Request, journal: Journal) -> bool:
+        """Whether what came of it is in the journal."""
+        return journal != "none" and await journaled(request, self._asking, earlier=journal == "job") is not None
 
     async def _plain(self, request: Request) -> _Found:
         completion = await self._asked(request, lambda asked: paid(asked, self._asking, mark=self._mark))
@@ -169,18 +179,25 @@ class Exchange:
         models = self._asking.context.ports.catalogue.models or {}
         model = models.get(str(request["model"]))
         check_room(request, self._asking.text_bytes, model.context if model else None)
-        try:
-            completion = await ask(request)
-        except ModelRefused as refused:
-            narrower = fallbacks.without(request, refused)
-            if narrower is None:
-                raise
-            self._passed_over(refused.model or "a fallback", refused)
-            return await self._asked(narrower, ask)
-        self._used.append(completion.usage)
-        return completion
+        known = self._asking.context.refusals.known(request)
+        narrower = None if known is None else fallbacks.without(request, known)
+        if narrower is None:
+            try:
+                completion = await ask(request)
+            except ModelRefused as refused:
+                narrower = fallbacks.without(request, refused)
+                if narrower is None:
+                    raise
+                self._passed_over(request, refused.model or "a fallback", refused)
+            else:
+                self._used.append(completion.usage)
+                return completion
+        return await self._asked(narrower, ask)
 
-    def _passed_over(self, model: str, unfit: Permanent) -> None:
+    def _passed_over(self, request: Request, model: str, unfit: Permanent) -> None:
+        """Told once, not for each recording again."""
+        if isinstance(unfit, ModelRefused) and not self._asking.context.refusals.remember(request, unfit):
+            return
         structlog.get_logger().warning(
             happened.MODEL_PASSED_OVER,
             prompt=self._prompt.name,

@@ -106,3 +106,19 @@ async def test_ninety_thousand_words_go_to_the_model_with_room_and_nothing_is_se
     assert found["calls"]["ask"] == 1
     assert [ask["model"] for ask in found["asks"]] == ["gemini-2.5-flash"]
     assert (await premises.rows())["one.wav"].facts["transcript"]["text_bytes"] == 30_000 * 18 - 1
+
+
+async def test_a_refused_model_is_not_asked_again_for_each_recording_and_told_once(
+    premises: Premises, capsys: pytest.CaptureFixture[str]
+) -> None:
+    premises.pipelines(HEAD + prompt("first", "gpt-5", "gemini-2.5-flash") + prompt("last", "gpt-4.1", "gpt-5-mini"))
+    set_faults(premises.standin, {"do": "retire", "model": "gpt-5"}, {"do": "retire", "model": "gpt-5-mini"})
+    async with premises.serving():
+        for number in range(5):
+            premises.drop(f"{number}.wav", f"Number {number} is asked about.")
+            await premises.heard(number + 1)
+    assert {event["data"]["outcome"] for event in premises.events()} == {"complete"}
+    found = ledger(premises.standin)
+    assert found["totals"]["asks_billed"] == 10
+    assert found["calls"]["ask"] == 12
+    assert capsys.readouterr().out.count("model.passed_over") == 2

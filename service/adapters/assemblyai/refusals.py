@@ -172,12 +172,14 @@ def _model_refused(refusal: Refusal) -> ModelRefused | None:
         return None
     named = _UNFIT_MODEL.search(refusal.said)
     forbidden = "does not have access to this llm gateway model" in refusal.said.casefold()
-    if named is None and not forbidden and "context limit exceeded" not in refusal.said.casefold():
+    too_long = "context limit exceeded" in refusal.said.casefold()
+    if named is None and not forbidden and not too_long:
         return None
     return ModelRefused(
         refusal.message,
         model=named[1] if named else None,
         in_doubt=forbidden,
+        for_length=too_long,
         request_id=refusal.request_id,
     )
 
