@@ -26,9 +26,11 @@ messages = [
 name = "triage"
 prompt = "Classify the call.\\n\\n{{ transcript }}"
 
-[pipelines.prompts.response_format]
-type = "json_schema"
-json_schema = { name = "triage", schema = { type = "object", required = ["mood"], properties = { mood = {} } } }
+[pipelines.prompts.schema]
+type = "object"
+additionalProperties = false
+required = ["mood"]
+properties = { mood = { type = "string" } }
 """
 CORRECTED = "That is not a valid answer"
 
