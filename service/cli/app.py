@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "init": "Write a commented pipelines.toml and .env to start from.",
         "check": "List every problem of the settings, with its cure.",
         "serve": "Run the service.",
+        "try": "Try prompts on one recording without publishing.",
         "submit": "Hand over files, URLs, transcripts or whole folders.",
         "status": "Tell what is where, what is due and what waits.",
         "usage": "Tell what each pipeline used on each day, and about what it cost.",
@@ -27,6 +28,9 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Each is a module of this package with a function `register`."""
+
+MODULES: Final[Mapping[str, str]] = MappingProxyType({"try": "trying"})
+"""Where a command may not have the name of its module: a word of the language."""
 
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C: 128 and the signal's number."""
@@ -67,7 +71,7 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     called = next((word for word in arguments if not word.startswith("-")), None)
     for name, told in COMMANDS.items():
         if name == called:
-            register: Callable[[typer.Typer], None] = import_module(f"service.cli.{name}").register
+            register: Callable[[typer.Typer], None] = import_module(f"service.cli.{MODULES.get(name, name)}").register
             register(app)
         else:
             app.command(name, help=told)(_listed_only)
