@@ -28,9 +28,19 @@ def register(app: typer.Typer) -> None:
     app.command("init")(init)
 
 
-def init(*, force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False) -> None:
-    """Write a commented pipelines.toml and .env into this folder."""
-    files = {Path(PIPELINES): (starter.pipelines(), 0o666), Path(DOTENV): (starter.env(), 0o600)}
+def init(
+    *,
+    ready: Annotated[
+        str | None, typer.Option(metavar="KIND", help=f"Ready pipelines for: {', '.join(starter.kinds())}.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Write a commented pipelines.toml and .env into this folder; with --ready, pipelines to use as they are."""
+    if ready is not None and ready not in starter.kinds():
+        cure = f"choose one of {', '.join(starter.kinds())}"
+        raise refusal(f"--ready {ready}", "there are no ready pipelines for that", cure)
+    pipelines = {PIPELINES: starter.pipelines()} if ready is None else starter.ready(ready)
+    files = {Path(name): (text, 0o666) for name, text in pipelines.items()} | {Path(DOTENV): (starter.env(), 0o600)}
     standing = [path for path in files if os.path.lexists(path)]
     if standing and not force:
         cure = "move it away, or overwrite it with --force"
@@ -47,6 +57,7 @@ def init(*, force: Annotated[bool, typer.Option("--force", help="Overwrite files
 
 def _write(path: Path, text: str, mode: int) -> None:
     """Whole or not at all, and never readable by more than `mode` says. A link is replaced, not followed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
