@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -135,6 +135,9 @@ async def tried(
     """The run's result. Raises Refused when the account is refused, Unavailable, StoreTrouble."""
     with tempfile.TemporaryDirectory(prefix="afterword-try-") as folder:
         async with _workshop(pipeline, _beside(settings, Path(folder)), aws) as (context, overheard):
+            # Without it there are no prices, and nothing is known of what models take.
+            with suppress(ServiceError):
+                await context.ports.catalogue.refresh()
             job = drop.job(recording, pipeline, name=context.terms.name, again=None, now=context.now())
             row = drop.row(job, Lane.FRESH, context.now())
             if before is not None:

@@ -127,7 +127,7 @@ def _lines(outcome: Outcome, before: Known | None) -> Iterator[str]:
         yield f"FAILED {result['error']['code']}: {result['error']['message']}"
     if "skipped" in result:
         yield f"nothing was asked: {result['skipped']}"
-    yield f"TOGETHER {count(len(asked), 'request')}, {_tokens(result['usage'])}. Nothing was published."
+    yield f"TOGETHER {count(len(asked), 'request')}, {_used(result['usage'])}. Nothing was published."
 
 
 def _transcript(result: Mapping[str, Any], before: Known | None) -> str:
@@ -144,7 +144,7 @@ def _came_of(each: Asked) -> str:
         return f"{model}, {each.seconds:.1f} s, refused: {each.error}"
     answered = each.completion
     by = "" if answered.model == model else f" answered by {answered.model}"
-    return f"{model}{by}, {each.seconds:.1f} s, {_tokens(answered.usage.model_dump())}, id {answered.request_id}"
+    return f"{model}{by}, {each.seconds:.1f} s, {_used(answered.usage.model_dump())}, id {answered.request_id}"
 
 
 def _answer(name: str, answer: Mapping[str, Any], request_id: str | None, asked: Sequence[Asked]) -> Iterator[str]:
@@ -163,8 +163,10 @@ def _answer(name: str, answer: Mapping[str, Any], request_id: str | None, asked:
         yield from wrapped(answer["content"], "  ")
 
 
-def _tokens(usage: Mapping[str, Any]) -> str:
-    return f"{usage['input_tokens']:,} tokens in, {usage['output_tokens']:,} out"
+def _used(usage: Mapping[str, Any]) -> str:
+    tokens = f"{usage['input_tokens']:,} tokens in, {usage['output_tokens']:,} out"
+    cost = usage.get("estimated_cost")
+    return tokens if cost is None else f"{tokens}, about ${cost:.4f}"
 
 
 def _view(each: Asked) -> dict[str, object]:

@@ -96,14 +96,23 @@ class Pipelines(Fact):
 
 def canonical(value: JsonValue) -> bytes:
     """The one JSON text of a value: keys sorted, no spaces, UTF-8 unescaped."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _text(value, sort=True)
+
+
+def in_order(value: JsonValue) -> bytes:
+    """The same with its keys as they stand: models answer in the order of a schema's properties."""
+    return _text(value, sort=False)
+
+
+def _text(value: JsonValue, *, sort: bool) -> bytes:
+    text = json.dumps(value, sort_keys=sort, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     # File names need not be UTF-8; Python keeps their odd bytes as lone surrogates.
     return text.encode(errors="surrogatepass")
 
 
 def to_json(pipeline: Pipeline) -> bytes:
-    """The canonical JSON that is pinned; `from_json` reads it back equal, but for the limit."""
-    return canonical(pipeline.model_dump(mode="json"))
+    """The JSON that is pinned; `from_json` reads it back equal, properties of schemas in order, but for the limit."""
+    return in_order(pipeline.model_dump(mode="json"))
 
 
 def from_json(document: bytes) -> Pipeline:
@@ -112,5 +121,8 @@ def from_json(document: bytes) -> Pipeline:
 
 
 def digest(pipeline: Pipeline) -> str:
-    """SHA-256, in hex, of the canonical JSON."""
-    return hashlib.sha256(to_json(pipeline)).hexdigest()
+    """SHA-256, in hex, over all that is pinned; of the order of keys only that within a schema counts."""
+    document = pipeline.model_dump(mode="json")
+    shapes = [prompt.request["response_format"] for prompt in pipeline.prompts if "response_format" in prompt.request]
+    orders = b"".join(in_order(shape) for shape in shapes)
+    return hashlib.sha256(canonical(document) + orders).hexdigest()

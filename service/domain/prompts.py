@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from service.domain.errors import Code, Permanent
 from service.domain.job import Fact, Recording
-from service.domain.pipeline import Prompt, canonical
+from service.domain.pipeline import Prompt, canonical, in_order
 from service.domain.templates import Source, Variable, parse
 from service.domain.transcript import Document, Utterance
 
@@ -188,10 +188,12 @@ def _who(utterance: Utterance) -> str:
 
 
 def request_digest(request: Mapping[str, JsonValue], transcript_id: str, answers_used: Mapping[str, str]) -> str:
-    """SHA-256, in hex, over all that an answer depends on.
+    """SHA-256, in hex, over all that an answer depends on, the order of a schema's properties among it.
 
     `request` is the rendered body; `answers_used` maps each prompt whose answer is in it to that answer's digest.
     """
     used: dict[str, JsonValue] = dict(answers_used)
-    whole: JsonValue = {"request": dict(request), "transcript_id": transcript_id, "answers": used}
+    whole: dict[str, JsonValue] = {"request": dict(request), "transcript_id": transcript_id, "answers": used}
+    if (shape := request.get("response_format")) is not None:
+        whole["order"] = in_order(shape).decode(errors="surrogatepass")
     return hashlib.sha256(canonical(whole)).hexdigest()

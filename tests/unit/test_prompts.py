@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from service.domain.errors import Code, Permanent
 from service.domain.job import Kind, Recording
-from service.domain.pipeline import Message, Prompt
+from service.domain.pipeline import Message, Pipeline, Prompt, from_json, to_json
 from service.domain.prompts import TAG, Context, cycle, needs, order, render, request_digest, spoken, uses, waves
 from service.domain.templates import Source, parse
 from service.domain.transcript import Document, Utterance
@@ -230,3 +230,23 @@ def test_a_digest_takes_the_odd_bytes_of_a_file_name() -> None:
 def test_a_prompt_says_whether_it_uses_a_source() -> None:
     assert uses(prompt("x", "{{transcript}}"), Source.TRANSCRIPT)
     assert not uses(prompt("{{ utterances }}"), Source.TRANSCRIPT)
+
+
+def test_the_order_of_a_schemas_properties_is_pinned_and_makes_another_answer() -> None:
+    """Models answer in that order, so that a reason can stand before the verdict that it leads to."""
+
+    def asked(*names: str) -> Prompt:
+        schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+        shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        message = Message(role="user", content="{{ transcript }}")
+        return Prompt(name="triage", messages=(message,), request={"model": "m", "response_format": shape})
+
+    def digest_of(prompt: Prompt) -> str:
+        return request_digest(prompt.request, "tr-1", {})
+
+    reasoned, judged = asked("reason", "verdict"), asked("verdict", "reason")
+    pipeline = Pipeline(name="calls", match=(), transcript={}, prompts=(reasoned,))
+    (kept,) = from_json(to_json(pipeline)).prompts
+    assert digest_of(kept) == digest_of(reasoned) != digest_of(judged)
+    swapped = {name: reasoned.request[name] for name in ("response_format", "model")}
+    assert request_digest(swapped, "tr-1", {}) == digest_of(reasoned)
