@@ -1,17 +1,16 @@
 """Transcripts as the API shows them."""
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from service.simulator.parameters import PARAMETERS
-from service.simulator.scripts import Utterance, Word
+from service.simulator.redaction import shown
+from service.simulator.scripts import Heard, Utterance, Word
 from service.simulator.transcripts import DELETED_TEXT, Transcript
 from service.simulator.wire import Json, stamp
 
 DETECTED_CONFIDENCE: Final = 0.98
-_NUMBERS: Final = re.compile(r"\d")
 
 
 def transcript_document(transcript: Transcript) -> Json:
@@ -85,9 +84,12 @@ def _results(transcript: Transcript) -> Json:
     if asked.get("language_detection"):
         results |= {"language_code": heard.language, "language_confidence": DETECTED_CONFIDENCE}
     if asked.get("redact_pii_return_unredacted"):
-        results |= {"unredacted_text": heard.text, "unredacted_words": results["words"]}
-        results |= {"unredacted_utterances": results["utterances"]}
-    return results | _extras(asked)
+        results |= {"unredacted_text": heard.text}
+        results |= {
+            "unredacted_words": [each for turn in heard.utterances for each in _words(transcript, turn, turn.words)]
+        }
+        results |= {"unredacted_utterances": utterance_documents(transcript, redact=False)}
+    return results | _translated(transcript) | _extras(asked, heard)
 
 
 def _metadata(transcript: Transcript) -> Json:
@@ -95,29 +97,46 @@ def _metadata(transcript: Transcript) -> Json:
     return {"domain_used": transcript.request.get("domain"), "warning": None, "warnings": warnings or None}
 
 
-def _extras(asked: Json) -> Json:
-    """Features that the stand-in accepts and finds nothing for."""
+def _translated(transcript: Transcript) -> Json:
+    """The text of each language asked for, inline: the stand-in knows none, and marks the text with its code."""
+    asked = (transcript.request.get("speech_understanding") or {}).get("request") or {}
+    languages = (asked.get("translation") or {}).get("target_languages") or []
+    return {"translated_texts": {code: f"[{code}] {text_of(transcript)}" for code in languages}} if languages else {}
+
+
+def _extras(asked: Json, heard: Heard) -> Json:
+    """Features that the stand-in accepts and finds little for. As at the vendor, these are never redacted."""
     found: Json = {"status": "success", "results": []}
     summed = found | {"summary": {}}
     return {
         "auto_highlights_result": found if asked.get("auto_highlights") else None,
         "content_safety_labels": summed | {"severity_score_summary": {}} if asked.get("content_safety") else None,
         "iab_categories_result": summed if asked.get("iab_categories") else None,
-        "sentiment_analysis_results": [] if asked.get("sentiment_analysis") else None,
-        "entities": [] if asked.get("entity_detection") else None,
+        "sentiment_analysis_results": _sentiments(heard) if asked.get("sentiment_analysis") else None,
+        "entities": _entities(heard) if asked.get("entity_detection") else None,
     }
 
 
 def text_of(transcript: Transcript) -> str:
     """The transcript's text as the account may see it: redacted if that was asked for."""
-    return redacted(transcript, transcript.heard.text) if transcript.heard else ""
+    heard = transcript.heard
+    return " ".join(text_in(transcript, each) for each in heard.utterances) if heard else ""
 
 
-def redacted(transcript: Transcript, text: str) -> str:
-    """The stand-in knows one kind of personal data: digits."""
-    if not transcript.request.get("redact_pii"):
-        return text
-    return _NUMBERS.sub("[NUMBER]" if transcript.request.get("redact_pii_sub") == "entity_name" else "#", text)
+def text_in(transcript: Transcript, utterance: Utterance) -> str:
+    """The same of one turn."""
+    return " ".join(word.text for word in shown(transcript, utterance))
+
+
+def _sentiments(heard: Heard) -> list[Json]:
+    return [
+        {"text": each.text, "sentiment": "NEUTRAL", "start": each.start, "end": each.end} for each in heard.utterances
+    ]
+
+
+def _entities(heard: Heard) -> list[Json]:
+    named = [(policy, term) for policy, terms in heard.private.items() for term in terms]
+    return [{"entity_type": policy, "text": term, "start": 0, "end": 1} for policy, term in named]
 
 
 def mean_confidence(words: Sequence[Word]) -> float:
@@ -125,39 +144,42 @@ def mean_confidence(words: Sequence[Word]) -> float:
 
 
 def voice(transcript: Transcript, speaker: str) -> Json:
-    """How a speaker is shown: by channel, by label, or not at all."""
+    """How a speaker is shown: by channel, by label or the name that was found for it, or not at all."""
     if transcript.multichannel and transcript.heard is not None:
         channel = str(transcript.heard.speakers.index(speaker) + 1)
         return {"speaker": channel, "channel": channel}
-    return {"speaker": speaker if transcript.request.get("speaker_labels") else None, "channel": None}
+    if not transcript.request.get("speaker_labels"):
+        return {"speaker": None, "channel": None}
+    found = (transcript.understood or {}).get("response", {}).get("speaker_identification", {})
+    return {"speaker": found.get("mapping", {}).get(speaker, speaker), "channel": None}
 
 
 def words_of(transcript: Transcript, utterance: Utterance) -> list[Json]:
-    shown = voice(transcript, utterance.speaker)
+    """The words of a turn as the account may see them."""
+    return _words(transcript, utterance, shown(transcript, utterance))
+
+
+def _words(transcript: Transcript, utterance: Utterance, words: Sequence[Word]) -> list[Json]:
+    spoken_by = voice(transcript, utterance.speaker)
     return [
-        {
-            "text": redacted(transcript, word.text),
-            "start": word.start,
-            "end": word.end,
-            "confidence": word.confidence,
-            **shown,
-        }
-        for word in utterance.words
+        {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence, **spoken_by}
+        for word in words
     ]
 
 
-def utterance_documents(transcript: Transcript) -> list[Json]:
+def utterance_documents(transcript: Transcript, *, redact: bool = True) -> list[Json]:
     heard = transcript.heard
+    turns = [(each, shown(transcript, each) if redact else each.words) for each in (heard.utterances if heard else ())]
     return [
         {
-            "text": redacted(transcript, utterance.text),
-            "start": utterance.start,
-            "end": utterance.end,
-            "confidence": mean_confidence(utterance.words),
-            "words": words_of(transcript, utterance),
-            **voice(transcript, utterance.speaker),
+            "text": " ".join(word.text for word in words),
+            "start": turn.start,
+            "end": turn.end,
+            "confidence": mean_confidence(words),
+            "words": _words(transcript, turn, words),
+            **voice(transcript, turn.speaker),
         }
-        for utterance in (heard.utterances if heard else ())
+        for turn, words in turns
     ]
 
 

@@ -24,6 +24,9 @@ class Options:
     redacted_audio_seconds: float = 0.5
     """How long after completion redacted audio is ready."""
 
+    redacted_link_seconds: float = 1800.0
+    """How long a link to redacted audio works; each look makes a new one."""
+
     webhook_attempts: int = 10
     webhook_gap_seconds: float = 10.0
     webhook_timeout_seconds: float = 10.0

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from service.simulator.documents import redacted, words_of
+from service.simulator.documents import words_of
 from service.simulator.transcripts import Transcript
 from service.simulator.wire import Json
 
@@ -71,7 +71,8 @@ def found_document(transcript: Transcript, phrases: Iterable[str]) -> Json:
     """Where words and phrases of up to five words are said, whatever their case and punctuation."""
     heard = transcript.heard
     words = heard.words if heard else []
-    spoken = [_EDGES.sub("", redacted(transcript, word.text)).lower() for word in words]
+    visible = [word["text"] for turn in (heard.utterances if heard else ()) for word in words_of(transcript, turn)]
+    spoken = [_EDGES.sub("", text).lower() for text in visible]
     matches: list[Json] = []
     for phrase in phrases:
         wanted = [_EDGES.sub("", part).lower() for part in phrase.split()]

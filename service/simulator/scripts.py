@@ -1,13 +1,14 @@
 """Scripts: what is said in a recording, by whom and when.
 
 The stand-in's own recording format is the line `AFTERWORD-SCRIPT` followed by UTF-8 JSON (`{"duration": seconds,
-"language": "en_us", "utterances": [{"speaker": "A", "text": "...", "start": ms, "end": ms}]}`, all but the texts
-optional) or by plain text, whose lines may begin `A: `. So tests make any number of distinct, tiny recordings.
+"language": "en_us", "private": {"person_name": ["Ann"]}, "utterances": [{"speaker": "A", "text": "...", "start": ms,
+"end": ms}]}`, all but the texts optional) or by plain text, whose lines may begin `A: `. So tests make any number of
+distinct, tiny recordings.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -48,6 +49,8 @@ class Heard:
     duration: float
     language: str
     utterances: tuple[Utterance, ...]
+    private: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is personal data in it: words or phrases by the policy that hides them."""
 
     @property
     def words(self) -> list[Word]:
@@ -88,7 +91,17 @@ def from_script(script: Mapping[str, Any]) -> Heard:
     count = sum(len(str(entry["text"]).split()) for entry in spoken)
     duration = float(script.get("duration", max(1.0, count * SECONDS_PER_WORD)))
     language = str(script.get("language") or "en_us")
-    return Heard(duration=duration, language=language, utterances=tuple(_timed(spoken, weights, duration)))
+    return Heard(
+        duration=duration,
+        language=language,
+        utterances=tuple(_timed(spoken, weights, duration)),
+        private=_private(script.get("private")),
+    )
+
+
+def _private(told: Any) -> Mapping[str, tuple[str, ...]]:
+    named = told.items() if isinstance(told, dict) else ()
+    return {str(policy): tuple(map(str, terms)) for policy, terms in named if isinstance(terms, list)}
 
 
 def _timed(spoken: Sequence[Mapping[str, Any]], weights: Sequence[int], duration: float) -> Iterable[Utterance]:

@@ -1,5 +1,7 @@
 """The endpoints of `/v2`."""
 
+import asyncio
+import time
 from functools import partial
 
 import orjson
@@ -12,6 +14,7 @@ from service.simulator.faults import Call
 from service.simulator.listing import list_document
 from service.simulator.parameters import accept
 from service.simulator.passages import CAPTION_CHARS, found_document, paragraphs_document, sentences_document, srt, vtt
+from service.simulator.redaction import redacted_script
 from service.simulator.transcripts import Transcript
 from service.simulator.webhooks import redacted_audio_url
 from service.simulator.wire import BAD_SCHEMA, UNKNOWN_ID, Json, RefusedError, Reply, own_url, read_json
@@ -122,13 +125,21 @@ async def redacted_audio(request: Request, account: Account) -> Response:
 
 
 async def redacted_audio_file(request: Request, account: Account) -> Response:
-    """The audio behind that link, without a key and unbeeped; as with a presigned link only GET will do."""
-    transcript = account.transcripts.get(request.path_params["name"].rpartition(".")[0])
-    if request.method == "HEAD":
-        raise RefusedError(403, "Forbidden")
+    """The audio behind that link, without a key; as with a presigned link only GET will do, and only for a while.
+
+    A script comes back as what is left of it; other recordings come back as they were.
+    """
+    name, _, form = request.path_params["name"].rpartition(".")
+    transcript = account.transcripts.get(name)
     if transcript is None or transcript.recording is None or not transcript.redacted_ready:
         raise RefusedError(404, "Not found")
-    return FileResponse(transcript.recording.path, media_type="audio/mpeg")
+    made = transcript.links.get(request.query_params.get("X-Amz-Signature", ""))
+    late = made is None or time.monotonic() - made > account.options.redacted_link_seconds
+    if request.method == "HEAD" or late:
+        raise RefusedError(403, "Forbidden")
+    kind = "audio/wav" if form == "wav" else "audio/mpeg"
+    left = await asyncio.to_thread(redacted_script, transcript)
+    return Response(left, media_type=kind) if left else FileResponse(transcript.recording.path, media_type=kind)
 
 
 async def upload_file(request: Request, account: Account) -> Response:

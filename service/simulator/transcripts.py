@@ -49,6 +49,8 @@ class Transcript:
     understood: Json | None = None
     webhook_status_code: int | None = None
     redacted_ready: bool = False
+    links: dict[str, float] = field(default_factory=dict)
+    """When each link to the redacted audio was made (monotonic), by its signature."""
     deleted: bool = False
 
     @property

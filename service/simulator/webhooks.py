@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -176,4 +178,6 @@ def forged(genuine: Delivery, rule: Rule) -> Delivery:
 def redacted_audio_url(transcript: Transcript) -> str:
     """Where the stand-in serves it; the vendor's is a presigned link whose path holds the id, too."""
     quality = transcript.request.get("redact_pii_audio_quality") or "mp3"
-    return f"{transcript.base_url}/redacted-audio/{transcript.id}.{quality}"
+    signature = uuid.uuid4().hex
+    transcript.links[signature] = time.monotonic()
+    return f"{transcript.base_url}/redacted-audio/{transcript.id}.{quality}?X-Amz-Signature={signature}"

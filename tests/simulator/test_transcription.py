@@ -102,6 +102,29 @@ def test_redaction_hides_digits_everywhere(vendor: Vendor) -> None:
     assert found["unredacted_text"] == "Call 555 now."
 
 
+def test_what_a_script_calls_private_is_hidden_by_its_policy_and_what_a_request_lists_too(vendor: Vendor) -> None:
+    recording = script("I am Ann Miller.", "Hello Ann, of Pellwick!", private={"person_name": ["Ann Miller", "Ann"]})
+    asked = {
+        "redact_pii": True,
+        "redact_pii_policies": ["person_name"],
+        "redact_static_entities": {"COMPANY": ["Pellwick"]},
+        "redact_pii_return_unredacted": True,
+        "speaker_labels": True,
+        "entity_detection": True,
+    }
+    found = vendor.transcribe(recording, **asked)
+    assert found["text"] == "I am ### ######. Hello ###, of ########!"
+    assert [each["text"] for each in found["utterances"]] == ["I am ### ######.", "Hello ###, of ########!"]
+    assert found["unredacted_text"] == "I am Ann Miller. Hello Ann, of Pellwick!"
+    assert found["unredacted_words"][2]["text"] == "Ann"
+    assert found["unredacted_utterances"][1]["text"] == "Hello Ann, of Pellwick!"
+    assert {each["text"] for each in found["entities"]} == {"Ann", "Ann Miller"}
+    named = vendor.transcribe(recording, **asked, redact_pii_sub="entity_name")
+    assert named["text"] == "I am [PERSON_NAME] [PERSON_NAME]. Hello [PERSON_NAME], of [COMPANY]!"
+    captions = vendor.http.get(f"/v2/transcript/{found['id']}/srt").text
+    assert "Ann" not in captions
+
+
 def test_silence_completes_empty_and_is_billed(vendor: Vendor, url: str) -> None:
     found = vendor.transcribe(script(duration=3.0))
     assert (found["status"], found["text"], found["words"]) == ("completed", "", [])
@@ -335,6 +358,8 @@ def test_redacted_audio_is_202_until_it_is_ready_and_its_link_takes_only_get() -
         link = vendor.http.get(path).json()["redacted_audio_url"]
         assert httpx2.get(link).content == script("Hi.")
         assert httpx2.head(link).status_code == 403
+        assert httpx2.get(link.partition("?")[0]).status_code == 403
+        assert vendor.http.get(path).json()["redacted_audio_url"] != link
         vendor.http.close()
 
 
@@ -344,6 +369,15 @@ def test_inline_understanding_is_in_the_transcript(vendor: Vendor) -> None:
     response = found["speech_understanding"]["response"]
     assert response["summarization"]["summary"][0]["text"] == "It is late. So it is."
     assert response["translation"]["status"] == "success"
+    assert found["translated_texts"] == {"de": "[de] It is late. So it is."}
+
+
+def test_speakers_that_are_identified_are_shown_by_their_names(vendor: Vendor) -> None:
+    asked = {"request": {"speaker_identification": {"speaker_type": "role", "known_values": ["Agent", "Customer"]}}}
+    found = vendor.transcribe(script("Hello.", "Hi."), speaker_labels=True, speech_understanding=asked)
+    assert [each["speaker"] for each in found["utterances"]] == ["Agent", "Customer"]
+    mapping = found["speech_understanding"]["response"]["speaker_identification"]["mapping"]
+    assert mapping == {"A": "Agent", "B": "Customer"}
 
 
 def test_a_reset_forgets_everything_even_what_was_still_to_come(vendor: Vendor, url: str) -> None:
