@@ -2,20 +2,22 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
+import psutil
 import pytest
 
 from service.adapters.aws import Aws
 from service.adapters.results import bucket as bucket_store
 from service.adapters.results.bucket import CONFLICTS, BucketResults, limits
 from service.adapters.results.folder import FolderResults
-from service.domain.errors import StorageTrouble
+from service.adapters.results.parts import PART
+from service.domain.errors import StorageTrouble, Unavailable
 from service.domain.job import JobId
 from service.domain.places import FOLDER, Limits, place
 from service.ports import Results
@@ -25,6 +27,7 @@ from tests.emulator import REGION, Emulator, Faulty
 
 JOB = JobId("job_" + "0f" * 16)
 JSON = "application/json"
+MP3 = "audio/mpeg"
 PREFIX = "kept/ü here/"
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +102,45 @@ async def test_an_empty_body_is_a_body(results: Results) -> None:
     assert await results.has("calls/empty.txt")
 
 
+async def pieces(*sizes: int, then: Exception | None = None) -> AsyncIterator[bytes]:
+    for number, size in enumerate(sizes):
+        yield bytes([number + 1]) * size
+    if then is not None:
+        raise then
+
+
+LONG = (100, PART, 3)
+"""Pieces that go into a bucket in several parts, none of them of the same length."""
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (3, 4), (PART,), LONG], ids=["none", "empty", "short", "a part", "long"])
+async def test_what_came_in_pieces_is_read_back_whole(results: Results, sizes: tuple[int, ...]) -> None:
+    assert await results.put_new_stream("calls/a.mp3", pieces(*sizes), MP3)
+    assert await results.get("calls/a.mp3") == b"".join([piece async for piece in pieces(*sizes)])
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), LONG], ids=["short", "long"])
+async def test_pieces_that_are_second_lose_too(results: Results, sizes: tuple[int, ...]) -> None:
+    assert await results.put_new("a.mp3", b"first", MP3)
+    assert not await results.put_new_stream("a.mp3", pieces(*sizes), MP3)
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        async for piece in pieces(*sizes):
+            yield piece
+        assert await results.put_new("b.mp3", b"first", MP3)
+
+    assert not await results.put_new_stream("b.mp3", overtaken(), MP3)
+    assert [await results.get(key) for key in ("a.mp3", "b.mp3")] == [b"first", b"first"]
+
+
+@pytest.mark.parametrize("sizes", [(3,), LONG], ids=["short", "long"])
+async def test_pieces_that_break_off_leave_nothing(results: Results, sizes: tuple[int, ...]) -> None:
+    with pytest.raises(Unavailable, match="broke off"):
+        await results.put_new_stream("a.mp3", pieces(*sizes, then=Unavailable("it broke off")), MP3)
+    assert not await results.has("a.mp3")
+    assert await results.put_new_stream("a.mp3", pieces(*sizes), MP3)
+
+
 @pytest.mark.parametrize(
     "key",
     ["../../etc/passwd", "/etc/passwd", "a//b", "a/", ".", "\0", " ", "a\nb", "ü/🎙'\"%2F.mp3", "x" * 255, "ü/" * 900],
@@ -116,6 +158,8 @@ async def test_an_unsafe_key_is_a_mistake_of_ours_and_refused(results: Results, 
         await results.put_new(key, b"x", JSON)
     with pytest.raises(ValueError, match="not a safe key"):
         await results.get(key)
+    with pytest.raises(ValueError, match="not a safe key"):
+        await results.put_new_stream(key, pieces(1), MP3)
 
 
 WRITER = """
@@ -250,3 +294,55 @@ async def test_a_bucket_that_is_not_there_is_never_taken_for_an_empty_one(aws: A
     for asked in (nowhere.has("a.json"), nowhere.get("a.json")):
         with pytest.raises(StorageTrouble, match="make it"):
             await asked
+
+
+async def test_parts_that_came_to_nothing_are_not_left_in_the_bucket(
+    bucket_results: BucketResults, bucket: str, emulator: Emulator
+) -> None:
+    with pytest.raises(Unavailable):
+        await bucket_results.put_new_stream("a.mp3", pieces(*LONG, then=Unavailable("it broke off")), MP3)
+    assert "Uploads" not in emulator.client("s3").list_multipart_uploads(Bucket=bucket)
+
+
+async def test_pieces_that_broke_off_leave_no_file(folder_results: FolderResults, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        await folder_results.put_new_stream("calls/a.mp3", pieces(5, then=Unavailable("it broke off")), MP3)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_result_in_parts_has_its_type_too(
+    bucket_results: BucketResults, bucket: str, emulator: Emulator
+) -> None:
+    await bucket_results.put_new_stream("a.mp3", pieces(*LONG), MP3)
+    found = emulator.client("s3").head_object(Bucket=bucket, Key=PREFIX + "a.mp3")
+    assert (found["ContentType"], found["ContentLength"]) == (MP3, sum(LONG))
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "PutObject"], ids=["the first call", "a part"])
+async def test_trouble_in_the_middle_of_parts_is_ours_and_says_what_to_do(
+    through: BucketResults, faulty: Faulty, operation: str
+) -> None:
+    refused = {"code": "AccessDenied", "status": 403, "message": "In Amazon's words."}
+    faulty.rules({"service": "s3", "operation": operation, "error": refused})
+    with pytest.raises(StorageTrouble, match="allow the service s3:PutObject"):
+        await through.put_new_stream("a.mp3", pieces(*LONG), MP3)
+    assert not await through.has("a.mp3")
+
+
+@pytest.mark.parametrize("store", ["folder_results", "bucket_results"])
+async def test_sixty_four_megabytes_in_pieces_stay_out_of_the_memory(
+    request: pytest.FixtureRequest, store: str
+) -> None:
+    results: Results = request.getfixturevalue(store)
+    process, peak = psutil.Process(), 0
+
+    async def many() -> AsyncIterator[bytes]:
+        nonlocal peak
+        for _ in range(64):
+            peak = max(peak, process.memory_info().rss)
+            yield bytes(1_000_000)
+
+    assert await results.put_new_stream("warm.mp3", pieces(*LONG), MP3)
+    before = process.memory_info().rss
+    assert await results.put_new_stream("long.mp3", many(), MP3)
+    assert peak - before <= 45_000_000

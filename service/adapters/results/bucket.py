@@ -1,12 +1,13 @@
 """Results under a prefix of an S3 bucket. How they are encrypted is the bucket's own business."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
 
 from service.adapters.aws import Aws, AwsError
+from service.adapters.results.parts import PART, put_in_parts, regrouped
 from service.domain.errors import StorageTrouble
 from service.domain.objects import SCHEME
 from service.domain.places import OBJECT_KEY, Limits
@@ -19,6 +20,7 @@ PAUSE: Final = 0.05
 """Seconds before the second try; twice as long before each further one."""
 FIRST_BYTE: Final = "bytes=0-0"
 NOT_THERE: Final = "NoSuchKey"
+NO_UPLOAD: Final = "NoSuchUpload"
 EMPTY: Final = 416
 STANDS: Final = 412
 CONFLICT: Final = 409
@@ -68,6 +70,22 @@ class BucketResults:
             else:
                 return True
         raise AssertionError("the last conflict is raised")
+
+    async def put_new_stream(self, key: str, pieces: AsyncIterator[bytes], media_type: str) -> bool:
+        """As `put_new`; at most two parts of it are in memory. Also raises what `pieces` raises."""
+        if await self.has(key):
+            return False
+        parts = regrouped(pieces)
+        first = await anext(parts)
+        if len(first) < PART:
+            return await self.put_new(key, first, media_type)
+        try:
+            await put_in_parts(self._aws, self._named(key), _chained(first, parts), media_type)
+        except AwsError as error:
+            if error.status == STANDS or (error.code == NO_UPLOAD and await self.has(key)):
+                return False
+            raise self._trouble(error, "s3:PutObject", "kms:GenerateDataKey and kms:Decrypt") from error
+        return True
 
     async def get(self, key: str) -> bytes | None:
         """Raises StorageTrouble, also for what is too large to be ours; ValueError for a bad key."""
@@ -120,6 +138,12 @@ class BucketResults:
     def _trouble(self, error: AwsError, right: str, key_right: str) -> StorageTrouble:
         what = f"the results bucket {self._bucket} cannot be used ({error.code})"
         return StorageTrouble(f"{what}: {_cure(error, right, key_right)}")
+
+
+async def _chained(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for each in others:
+        yield each
 
 
 def _cure(error: AwsError, right: str, key_right: str) -> str:

@@ -2,14 +2,15 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import anyio
-import anyio.to_thread
+from anyio import to_thread
 
+from service.adapters.results.growing import Growing
 from service.adapters.results.whole_file import open_regular, remove_unfinished, settle, stands, write_new
 from service.domain.errors import StorageTrouble
 from service.domain.identity import file_uri
@@ -47,15 +48,26 @@ class FolderResults:
 
     async def put_new(self, key: str, body: bytes, media_type: str) -> bool:  # noqa: ARG002 - a folder keeps no types
         """On the disk once it returns, also when another was first. Raises Unavailable; ValueError for a bad key."""
-        return await anyio.to_thread.run_sync(self._put_new, key, body, limiter=self._threads)
+        return await to_thread.run_sync(self._put_new, key, body, limiter=self._threads)
+
+    async def put_new_stream(self, key: str, pieces: AsyncIterator[bytes], media_type: str) -> bool:  # noqa: ARG002
+        """As `put_new`; raises what `pieces` raises. Until it returns nothing stands under the key."""
+        growing = await to_thread.run_sync(self._begun, key, limiter=self._threads)
+        try:
+            async for piece in pieces:
+                await to_thread.run_sync(self._grown, key, growing, piece, limiter=self._threads)
+            return await to_thread.run_sync(self._placed, key, growing, limiter=self._threads)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(growing.close, limiter=self._threads)
 
     async def get(self, key: str) -> bytes | None:
         """Raises Unavailable, also for what is too large to be ours; ValueError for a bad key."""
-        return await anyio.to_thread.run_sync(self._get, key, limiter=self._threads)
+        return await to_thread.run_sync(self._get, key, limiter=self._threads)
 
     async def has(self, key: str) -> bool:
         """Raises Unavailable; ValueError for a bad key."""
-        return await anyio.to_thread.run_sync(self._has, key, limiter=self._threads)
+        return await to_thread.run_sync(self._has, key, limiter=self._threads)
 
     def uri(self, key: str) -> str:
         """The `file://` URI, percent-encoded."""
@@ -69,6 +81,19 @@ class FolderResults:
             # The loser too: what it reads and acts on must not be gone after a power cut.
             settle(folder)
             return first
+
+    def _begun(self, key: str) -> Growing:
+        *folders, name = _names(key)
+        with self._told(key):
+            return Growing.begun(self._opened(folders, make=True), name)
+
+    def _grown(self, key: str, growing: Growing, piece: bytes) -> None:
+        with self._told(key):
+            growing.write(piece)
+
+    def _placed(self, key: str, growing: Growing) -> bool:
+        with self._told(key):
+            return growing.place()
 
     def _get(self, key: str) -> bytes | None:
         *folders, name = _names(key)

@@ -26,17 +26,23 @@ WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 def write_new(folder: int, name: str, body: bytes) -> bool:
     """Put `body` there unless `name` stands already; False if so. On the disk after `settle(folder)`."""
     # Whole under another name first, then linked to its own, which fails if that stands.
-    with _unfinished(folder) as (part, file):
-        _write(file, body)
-        try:
-            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-            return _rename_new(folder, part, name)
-        return True
+    with unfinished(folder) as (part, file):
+        write(file, body)
+        os.fsync(file)
+        return place_new(folder, part, name)
+
+
+def place_new(folder: int, part: str, name: str) -> bool:
+    """Give what is whole its own name unless that stands already; False if so. On the disk after `settle(folder)`."""
+    try:
+        os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return _rename_new(folder, part, name)
+    return True
 
 
 def open_regular(folder: int, name: str) -> int:
@@ -82,7 +88,7 @@ def remove_unfinished(folder: int) -> None:
 
 
 @contextmanager
-def _unfinished(folder: int) -> Iterator[tuple[str, int]]:
+def unfinished(folder: int) -> Iterator[tuple[str, int]]:
     """A new hidden file, locked as long as its writer lives; gone afterwards, but not after a crash."""
     while True:
         part = f".{secrets.token_hex(8)}{UNFINISHED}"
@@ -99,11 +105,11 @@ def _unfinished(folder: int) -> Iterator[tuple[str, int]]:
         os.close(file)
 
 
-def _write(file: int, body: bytes) -> None:
+def write(file: int, body: bytes) -> None:
+    """All of it, at the end of what was written before."""
     left = memoryview(body)
     while left:
         left = left[os.write(file, left) :]
-    os.fsync(file)
 
 
 def _rename_new(folder: int, part: str, name: str) -> bool:
