@@ -9,7 +9,7 @@ from service.domain.catalogue import Models
 from service.domain.completion import Completion
 from service.domain.events import Attribute
 from service.domain.job import JobId, Recording, TranscriptId
-from service.domain.transcript import Listed, Reading
+from service.domain.transcript import Listed, Paragraph, Reading
 from service.engine.row import Entry, Row, RowId
 from service.engine.table import Table
 
@@ -36,12 +36,37 @@ class Transcriber(Protocol):
         """A page of at most 200, newest first; older than `before` if given. Empty at the end."""
         ...
 
-    async def captions(self, transcript_id: TranscriptId, form: str) -> str:
-        """The captions in `srt` or `vtt`. Also raises TranscriptMissing."""
-        ...
-
     async def delete(self, transcript_id: TranscriptId) -> None:
         """Ask the vendor to forget it; gone already is fine."""
+        ...
+
+
+class Renditions(Protocol):
+    """What the vendor makes of a finished transcript, beside it.
+
+    Every method raises Throttled, AccountTrouble, Unavailable, Rejected, TranscriptMissing.
+    """
+
+    async def captions(self, transcript_id: TranscriptId, form: str) -> str:
+        """The captions in `srt` or `vtt`."""
+        ...
+
+    async def paragraphs(self, transcript_id: TranscriptId) -> Sequence[Paragraph]:
+        """The text divided into paragraphs, whoever speaks; perhaps none."""
+        ...
+
+    async def redacted_audio(self, transcript_id: TranscriptId) -> str | None:
+        """A URL for `sound`, good for some minutes and secret; None while it is not ready.
+
+        Rejected: there is none, or it is there no longer.
+        """
+        ...
+
+    def sound(self, url: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The redacted audio, in pieces. Raises Unavailable, also in place of an end that comes too early.
+
+        Rejected: it is more than is taken.
+        """
         ...
 
 
@@ -148,6 +173,10 @@ class Results(Protocol):
 
     async def put_new(self, key: str, body: bytes, media_type: str) -> bool:
         """Write whole or not at all, unless the key stands already: first writer wins. False: another was first."""
+        ...
+
+    async def put_new_stream(self, key: str, pieces: AsyncIterator[bytes], media_type: str) -> bool:
+        """As `put_new`, in constant memory. Also raises what `pieces` raises, and then nothing stands."""
         ...
 
     async def get(self, key: str) -> bytes | None:
@@ -338,6 +367,7 @@ class Ports:
     gates: Gates
     books: Books
     transcriber: Transcriber
+    renditions: Renditions
     language_model: LanguageModel
     catalogue: Catalogue
     budget: RateBudget

@@ -12,6 +12,8 @@ from service.adapters import missing
 from service.adapters.assemblyai.catalogue import LiveCatalogue
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
+from service.adapters.assemblyai.in_work import InWork
+from service.adapters.assemblyai.renditions import Renditions
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.adapters.aws import Aws
 from service.adapters.budget.process import ProcessBudget
@@ -111,7 +113,7 @@ async def wired(
 ) -> AsyncIterator[Context]:
     """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
     async with open_client() as client:
-        vendor = settings.vendor
+        vendor, in_work = settings.vendor, InWork()
         budget = ProcessBudget(share=vendor.llm_share, unheard=UNHEARD, monotonic=time.monotonic)
         ports = Ports(
             table=store.table,
@@ -119,7 +121,8 @@ async def wired(
             pins=store.pins,
             gates=store.gates,
             books=store.books,
-            transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key, clock=time.time),
+            transcriber=Transcripts(client, vendor.assemblyai_url, vendor.api_key, in_work, clock=time.time),
+            renditions=Renditions(client, vendor.assemblyai_url, vendor.api_key, in_work),
             language_model=Gateway(client, vendor.llm_gateway_url, vendor.api_key, observe=budget.observe),
             catalogue=LiveCatalogue(client, vendor.llm_gateway_url, vendor.api_key),
             budget=budget,

@@ -26,6 +26,7 @@ MOST: Final = 20
 STAND_INS: Final[Mapping[Source, str]] = {
     Source.TRANSCRIPT: "(the transcript above)",
     Source.UTTERANCES: "(the transcript above, turn by turn)",
+    Source.PARAGRAPHS: "(the transcript above, in paragraphs)",
 }
 """What a prompt says where it had the speech itself."""
 

@@ -36,6 +36,9 @@ JOB_LEASE_LOST: Final = "job.lease_lost"
 JOB_CRASHED: Final = "job.crashed"
 JOB_HANDED_BACK: Final = "job.handed_back"
 
+AUDIO_KEPT: Final = "audio.kept"
+AUDIO_MISSED: Final = "audio.missed"
+
 ANSWER_STORED: Final = "answer.stored"
 ANSWER_REUSED: Final = "answer.reused"
 PROMPTS_PARTED: Final = "prompts.parted"

@@ -38,8 +38,9 @@ STEPS: Final = Steps(
             Status.FAILED: frozenset(),
         }
     ),
-    # From `transcribed` on a callback can tell nothing new: it is counted and changes no due time.
-    listening=frozenset({Status.RECEIVED, Status.SUBMITTED}),
+    # Of a job that is transcribed a callback can tell nothing new: it is counted and changes no due time. One whose
+    # verdict stands may wait for redacted audio, and be told that it is ready.
+    listening=frozenset({Status.RECEIVED, Status.SUBMITTED, Status.DECIDED}),
     reopening=MappingProxyType(
         {
             Status.FAILED: frozenset({Status.RECEIVED, Status.SUBMITTED, Status.TRANSCRIBED}),
@@ -190,6 +191,10 @@ class Job(Fact):
     doubles: tuple[TranscriptId, ...] = ()
     """Transcripts that were made beside the one that we go on with: paid for nothing, and to be forgotten with it."""
     transcript: TranscriptFacts | None = None
+    fell_back: bool = False
+    """The vendor could not detect the language and is told the one that the pipeline falls back to."""
+    redacted_audio: bool | None = None
+    """Whether the redacted audio lies with the results; None: it may still come, or none was asked for."""
     looks: int = 0
     """How often the vendor was asked about the transcript without having called back."""
     trouble: Trouble | None = None

@@ -52,6 +52,17 @@ class Outputs(Fact):
     """False: the transcript is deleted at the vendor once the results are safe."""
 
 
+class Speech(Fact):
+    """How prompts see the speech, and what becomes of speech whose language the vendor cannot detect."""
+
+    timestamps: bool = False
+    """True: each line of `{{ utterances }}` begins with its time."""
+    speakers: Mapping[str, str] = {}
+    """Names by the vendor's label of a speaker (`A`) or channel (`1`)."""
+    fallback_language: str | None = None
+    """The vendor's code of the language that is told it after it could detect none."""
+
+
 class Pipeline(Fact):
     """Complete in itself: defaults are merged in, prompt and schema files read, `speech_models` chosen.
 
@@ -64,6 +75,7 @@ class Pipeline(Fact):
     prompts: tuple[Prompt, ...]
     attributes: Mapping[str, str] = {}
     outputs: Outputs = Outputs()
+    speech: Speech = Speech()
     combine: bool = False
     monthly_limit: MonthlyLimit | None = Field(default=None, exclude=True)
     """Never pinned: today's decides, also about what was begun under another."""

@@ -59,7 +59,9 @@ class Limits:
 FOLDER: Final = Limits(key=FOLDER_KEY, name=FOLDER_NAME)
 
 FILES: Final = re.compile(
-    r"transcript\.(json|txt|srt|vtt)|result\.json|(answers|requests|raw)/[^/]+|runs/.+", re.DOTALL
+    r"transcript\.(json|txt|srt|vtt)|paragraphs\.json|redacted\.(mp3|wav)|result\.json"
+    r"|(answers|requests|raw)/[^/]+|runs/.+",
+    re.DOTALL,
 )
 """What lies in a job's own folder."""
 
@@ -81,6 +83,14 @@ class Place:
     def captions(self, form: str) -> str:
         """`form` is `srt` or `vtt`."""
         return f"{self.prefix}/transcript.{form}"
+
+    @property
+    def paragraphs(self) -> str:
+        return f"{self.prefix}/paragraphs.json"
+
+    def redacted_audio(self, form: str) -> str:
+        """`form` is `mp3` or `wav`."""
+        return f"{self.prefix}/redacted.{form}"
 
     def answer(self, prompt: str, run: int) -> str:
         return f"{self._run(run)}/answers/{prompt}.json"

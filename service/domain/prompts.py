@@ -10,7 +10,6 @@ from service.domain.errors import Code, Permanent
 from service.domain.job import Fact, Recording
 from service.domain.pipeline import Prompt, canonical, in_order
 from service.domain.templates import Source, Variable, parse
-from service.domain.transcript import Document, Utterance
 
 TAG: Final = "{{ transcript }}"
 """The one spelling that the Gateway fills (vendor API reference: transcript_id)."""
@@ -19,16 +18,20 @@ INERT: Final = "{{transcript}}"
 """A spelling that the Gateway leaves alone (vendor API reference: transcript_id)."""
 
 
-SPEECH: Final = frozenset({Source.TRANSCRIPT, Source.UTTERANCES})
+SPEECH: Final = frozenset({Source.TRANSCRIPT, Source.UTTERANCES, Source.PARAGRAPHS})
 """The variables that stand for what was said in the recording."""
 
 
 class Context(Fact):
-    """All that prompts may speak of. `utterances` is None where the transcript has none; `answers` by prompt."""
+    """All that prompts may speak of. `utterances` is None where the transcript has none; `answers` by prompt.
+
+    `paragraphs` is None where no prompt of the pipeline uses them.
+    """
 
     recording: Recording
     transcript_id: str
     utterances: str | None
+    paragraphs: str | None = None
     answers: Mapping[str, str] = {}
 
 
@@ -148,6 +151,9 @@ def _value(variable: Variable, context: Context) -> str:
                 Code.PROMPT_FAILED,
                 "The transcript has no utterances: it was made without speaker labels or channels.",
             )
+        case Source.PARAGRAPHS:
+            value = context.paragraphs
+            lack = Code.PROMPT_FAILED, "The transcript has no paragraphs."
         case Source.ANSWER:
             value = context.answers.get(variable.name)
             lack = Code.PROMPT_SKIPPED, f"The answer to `{variable.name}`, which this prompt needs, is missing."
@@ -171,20 +177,6 @@ def _fact(variable: Variable, context: Context) -> str:
             return {name.lower(): value for name, value in recording.metadata.items()}.get(variable.name, "")
         case _:
             raise ValueError(variable.source)
-
-
-def spoken(document: Document) -> str | None:
-    """`{{ utterances }}`: a line per turn, by speaker or (multichannel) by channel; None without utterances."""
-    # An empty list says no more than none at all: a prompt about nothing must not be asked.
-    if not document.utterances:
-        return None
-    return "\n".join(f"{_who(each)}: {each.text}" for each in document.utterances)
-
-
-def _who(utterance: Utterance) -> str:
-    if utterance.channel is not None:
-        return f"Channel {utterance.channel}"
-    return f"Speaker {utterance.speaker}"
 
 
 def request_digest(request: Mapping[str, JsonValue], transcript_id: str, answers_used: Mapping[str, str]) -> str:

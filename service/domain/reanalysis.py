@@ -68,7 +68,7 @@ def input_tokens(prompt: Prompt, spoken: int, answers: Mapping[str, Sequence[Ans
     """
     size = sum(len((message.content or "").encode()) for message in prompt.messages)
     for each in prompts.variables(prompt):
-        if each.source in {Source.TRANSCRIPT, Source.UTTERANCES}:
+        if each.source in prompts.SPEECH:
             size += spoken
         elif each.source is Source.ANSWER and (known := answers.get(each.name)):
             size += len(known[0].content.encode())

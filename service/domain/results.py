@@ -22,6 +22,11 @@ from service.domain.transcript import Document, Utterance, Word
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 CAPTIONS: Final[Mapping[str, str]] = {"srt": "application/x-subrip", "vtt": "text/vtt; charset=utf-8"}
+AUDIO: Final[Mapping[str, str]] = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+
+WHERE_ASKED_FOR: Final = frozenset({"speech_understanding", "translated_texts"})
+"""Fields of a transcript that are there only where something was asked for."""
+TRANSLATED: Final = "translated_texts"
 
 RESULT_ONLY: Final = frozenset({"deployment", "usage", "timings", "request_ids"})
 """What a result holds beyond the event's data."""
@@ -33,17 +38,19 @@ NOTHING_RAW: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def transcript_json(document: Document) -> bytes:
-    """`text`, `words`, `utterances`, `confidence`, `language`, `duration`; times of words in integer milliseconds."""
+    """`text`, `words`, `utterances`, `confidence`, `language`, `duration`; times of words in integer milliseconds.
+
+    Where the request asked for it, also `speech_understanding` and `translated_texts`.
+    """
     # Words become dictionaries one by one inside the serialiser: ten hours of them at once weigh too much.
     fields = {name: getattr(document, name) for name in Document.model_fields}
-    return orjson.dumps(fields, default=_spoken)
+    told = {name: value for name, value in fields.items() if value is not None or name not in WHERE_ASKED_FOR}
+    return orjson.dumps(told, default=_spoken)
 
 
 def _spoken(fact: Word | Utterance) -> dict[str, object]:
     fields = fact.model_dump()
-    if fact.channel is None:
-        del fields["channel"]
-    return fields
+    return {name: value for name, value in fields.items() if value is not None or name not in {"channel", TRANSLATED}}
 
 
 def transcript_txt(document: Document) -> bytes:

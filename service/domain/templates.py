@@ -18,6 +18,7 @@ class Source(StrEnum):
     TRANSCRIPT = "transcript"
     """Left for the LLM Gateway to fill by the transcript's id."""
     UTTERANCES = "utterances"
+    PARAGRAPHS = "paragraphs"
     TRANSCRIPT_ID = "transcript_id"
     ANSWER = "answers"
     KEY = "source.key"

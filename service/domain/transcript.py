@@ -1,9 +1,10 @@
 """Transcripts: the vendor's, as far as we believe it, and our own document."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, JsonValue, ValidationError
 
 from service.domain.errors import StorageTrouble
 from service.domain.job import Fact, TranscriptId
@@ -35,7 +36,7 @@ class Word(Fact):
 
 
 class Utterance(Fact):
-    """A turn of one speaker. Times in milliseconds."""
+    """A turn of one speaker. Times in milliseconds; `translated_texts` by language, where that was asked for."""
 
     model_config = READ_ONLY
 
@@ -45,12 +46,24 @@ class Utterance(Fact):
     end: int
     confidence: float
     channel: str | None = None
+    translated_texts: Mapping[str, str] | None = None
+
+
+class Paragraph(Fact):
+    """A stretch of the text, whoever speaks in it. Times in milliseconds."""
+
+    model_config = READ_ONLY
+
+    text: str
+    start: int
+    end: int
 
 
 class Document(Fact):
     """Our transcript.json: these fields and nothing else of the vendor's.
 
-    `duration` in whole seconds, `language` BCP 47.
+    `duration` in whole seconds, `language` BCP 47. The last two are there only where the request asked for speech
+    understanding: `request` and `response` as the vendor gave them, or `omitted` for too much of it.
     """
 
     model_config = READ_ONLY
@@ -61,6 +74,8 @@ class Document(Fact):
     confidence: float | None
     language: str | None
     duration: int | None
+    speech_understanding: Mapping[str, JsonValue] | None = None
+    translated_texts: Mapping[str, str] | None = None
 
 
 def stored_transcript(body: bytes) -> Document:

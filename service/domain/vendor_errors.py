@@ -11,7 +11,9 @@ class Remedy(StrEnum):
     FRESH_URL = "fresh_url"
     """The vendor could not fetch the recording: only a newly made URL can help."""
     NO_SPEECH = "no_speech"
-    """There is nothing to transcribe."""
+    """The vendor found nothing to transcribe while it looked for the language: perhaps it does not know that one."""
+    LANGUAGE = "language"
+    """The vendor could not tell the language well enough: only being told it can help."""
     FINAL = "final"
     """The recording or the request is at fault."""
 
@@ -23,4 +25,6 @@ def after_error(text: str) -> Remedy:
         return Remedy.RESUBMIT
     if words.startswith("download error"):
         return Remedy.FRESH_URL
-    return Remedy.NO_SPEECH if "no spoken audio" in words else Remedy.FINAL
+    if "no spoken audio" in words:
+        return Remedy.NO_SPEECH
+    return Remedy.LANGUAGE if "below the requested confidence threshold" in words else Remedy.FINAL

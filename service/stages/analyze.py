@@ -1,26 +1,25 @@
 """transcribed → decided: ask every prompt what has not been answered, then fix the verdict of the run."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 import structlog
 
-from service.domain import happened, prompts
+from service.domain import happened
 from service.domain.errors import Code, Permanent, TranscriptMissing, Transient
 from service.domain.job import Failure, Job, Outcome, Status, Trouble
 from service.domain.pipeline import Pipeline, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted, waited
-from service.domain.templates import Source
-from service.domain.transcript import stored_transcript
 from service.engine.hold import Hold
 from service.engine.row import Save
 from service.stages.context import Context
 from service.stages.decisions import decided, save
 from service.stages.gates import Parked
 from service.stages.questions import Ended, answered
+from service.stages.redacted import kept_at_once
 from service.stages.requests import Asking
+from service.stages.speech import spoken
 
 UNKNOWN_AT_MOST: Final = 12
 """Requests for one answer whose outcome nobody knows: each of them may have been billed."""
@@ -40,17 +39,16 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
     A prompt fails alone; whether that fails the run is decided once every prompt has ended.
     """
     job, pipeline = await _pinned(hold, job, context)
+    job = await kept_at_once(job, pipeline, context)
     assert job.transcript is not None
     if job.transcript.blank:
         return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
-    utterances, text = await spoken(job, pipeline, context)
-    asking = Asking(hold=hold, job=job, context=context, utterances=utterances, text=text)
+    asking = Asking(hold=hold, job=job, context=context, spoken=await spoken(job, pipeline, context))
     ended = await answered(pipeline, asking)
     if any(isinstance(end, TranscriptMissing) for end in ended.values()):
         # It went on some day that nobody told us of; what was answered meanwhile is stored, and not asked again.
         job = job.model_copy(update={"forgotten": True})
-        _, text = await spoken(job, pipeline, context)
-        ended = await answered(pipeline, replace(asking, job=job, text=text))
+        ended = await answered(pipeline, replace(asking, job=job, spoken=await spoken(job, pipeline, context)))
     job, failures, waits = _settled(job, ended, context)
     if waits:
         return _waiting(job, waits, context)
@@ -69,30 +67,6 @@ async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline
     job = job.model_copy(update={"pipeline_digest": pin})
     await hold.save(save(job, Status.TRANSCRIBED, context.now(), keep_lease=True))
     return job, pipeline
-
-
-async def spoken(job: Job, pipeline: Pipeline, context: Context) -> tuple[str | None, str | None]:
-    """The speaker text, and the text where requests must bring it along, from our own transcript.json.
-
-    It is only read where one of them is wanted. Raises Permanent when it is gone, Unavailable.
-    """
-    # A further run may come when the vendor has it no longer: to find that out would cost a request of the allowance.
-    ours = job.forgotten or job.run > 1
-    if not ours and not by_speaker(pipeline):
-        return None, None
-    async with context.documents:
-        body = await context.ports.results.get(context.place(job).transcript_json)
-        if body is None and not job.forgotten and not by_speaker(pipeline):
-            return None, None
-        if body is None:
-            raise Permanent(Code.TRANSCRIPT_MISSING, "transcript.json is gone from the results")
-        document = await asyncio.to_thread(stored_transcript, body)
-        return prompts.spoken(document), document.text if ours else None
-
-
-def by_speaker(pipeline: Pipeline) -> bool:
-    """Whether it speaks of who said what."""
-    return any(prompts.uses(prompt, Source.UTTERANCES) for prompt in pipeline.prompts)
 
 
 def _settled(

@@ -11,6 +11,7 @@ from service.domain.errors import AnswerInvalid, Permanent
 from service.domain.job import Job
 from service.domain.pipeline import Prompt
 from service.domain.results import JSON, TEXT
+from service.domain.speech import Spoken
 from service.domain.tally import ANSWERS
 from service.domain.times import rfc3339
 from service.domain.turns import Request
@@ -28,7 +29,7 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking, *, bef
     there = await known(prompt, used, asking)
     if there is not None:
         return there
-    request, digest = rendered(prompt, used, asking.job, asking.utterances)
+    request, digest = rendered(prompt, used, asking.job, asking.spoken)
     exchange = Exchange(prompt, asking)
     try:
         reply = await exchange.reply(request)
@@ -63,29 +64,30 @@ async def known(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> A
         return stored_answer(body, key)
     if asking.job.run == 1:
         return None
-    _, digest = rendered(prompt, used, asking.job, asking.utterances)
+    _, digest = rendered(prompt, used, asking.job, asking.spoken)
     earlier = await _from_earlier_run(prompt, digest, asking)
     return None if earlier is None else await stored(earlier, asking, "reused")
 
 
-def context_of(used: Mapping[str, Answer], job: Job, utterances: str | None) -> prompts.Context:
+def context_of(used: Mapping[str, Answer], job: Job, spoken: Spoken) -> prompts.Context:
     """All that a prompt of the job may speak of, which uses these answers."""
     assert job.transcript is not None
     return prompts.Context(
         recording=job.recording,
         transcript_id=job.transcript.id,
-        utterances=utterances,
+        utterances=spoken.utterances,
+        paragraphs=spoken.paragraphs,
         answers={name: answer.content for name, answer in used.items()},
     )
 
 
-def rendered(prompt: Prompt, used: Mapping[str, Answer], job: Job, utterances: str | None) -> tuple[Request, str]:
+def rendered(prompt: Prompt, used: Mapping[str, Answer], job: Job, spoken: Spoken) -> tuple[Request, str]:
     """The request that has the vendor fill in the transcript, and the digest of all that its answer depends on.
 
     Raises Permanent for a prompt that cannot be asked of this transcript.
     """
     assert job.transcript is not None
-    messages, uses_transcript = prompts.render(prompt, context_of(used, job, utterances))
+    messages, uses_transcript = prompts.render(prompt, context_of(used, job, spoken))
     request: dict[str, JsonValue] = {**prompt.request, "messages": list(messages)}
     if uses_transcript:
         request["transcript_id"] = job.transcript.id

@@ -54,12 +54,12 @@ async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, heard:
     if not called:
         await count_if_lost(job, hold.row.callbacks, context)
     if reading.state is State.ERROR:
-        return _ended_in_error(job, reading, heard, context)
+        return await _ended_in_error(job, reading, heard, context)
     if reading.deleted or reading.document is None:
         raise TranscriptMissing("the transcript was deleted at the vendor")
     await _announced(job, context)
     await _keep(job, reading.document, context)
-    return _transcribed(job, reading, reading.document, context)
+    return _transcribed(job, reading, reading.document, heard, context)
 
 
 async def _announced(job: Job, context: Context) -> None:
@@ -97,17 +97,20 @@ def _not_yet(job: Job, heard: int, context: Context, *, called: bool) -> Save:
     return save(looked, Status.SUBMITTED, context.now() + pause, heard=heard)
 
 
-def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) -> Save:
+async def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) -> Save:
     """The vendor failed the transcript and did not bill it: submit again where that can help, else it is the end."""
     words = reading.error or "the vendor gave no reason"
-    match after_error(words):
+    remedy = after_error(words)
+    if remedy in {Remedy.NO_SPEECH, Remedy.LANGUAGE} and await _falls_back(job, context):
+        return _again(job.model_copy(update={"fell_back": True}), reading, words, 0.0, heard, context)
+    match remedy:
         case Remedy.RESUBMIT:
             resubmit = job.recording.kind is not Kind.TRANSCRIPT
         case Remedy.FRESH_URL:
             resubmit = job.recording.kind in {Kind.FILE, Kind.OBJECT}
         case Remedy.NO_SPEECH:
             raise Permanent(Code.NO_SPEECH, words)
-        case Remedy.FINAL:
+        case Remedy.LANGUAGE | Remedy.FINAL:
             resubmit = False
         case other:
             assert_never(other)
@@ -115,6 +118,21 @@ def _ended_in_error(job: Job, reading: Reading, heard: int, context: Context) ->
         raise Permanent(Code.TRANSCRIPTION_FAILED, words)
     # An incident lasts longer than three submissions in a row take.
     pause = FIRST_RESUBMISSION * FURTHER_RESUBMISSIONS ** len(job.spent)
+    return _again(job, reading, words, pause, heard, context)
+
+
+async def _falls_back(job: Job, context: Context) -> bool:
+    """Whether the vendor has still to be told the language that it could not detect."""
+    if job.fell_back or job.recording.kind is Kind.TRANSCRIPT:
+        return False
+    pipeline = await context.pipeline_of(job)
+    if pipeline is None or pipeline.transcript.get("language_detection") is not True:
+        return False
+    return pipeline.speech.fallback_language is not None
+
+
+def _again(job: Job, reading: Reading, words: str, pause: float, heard: int, context: Context) -> Save:
+    """To be submitted again after so many seconds."""
     structlog.get_logger().warning(
         happened.JOB_RESUBMITTED, reason=words, transcript_id=reading.id, seconds=round(pause, 1)
     )
@@ -130,6 +148,7 @@ def anew(job: Job) -> Job:
             "spent": spent,
             "transcript": None,
             "forgotten": False,
+            "redacted_audio": None,
             "intent": None,
             "uploaded": None,
             "submitted_at": None,
@@ -148,11 +167,11 @@ async def _keep(job: Job, document: Document, context: Context) -> None:
         return
     for form in pipeline.outputs.captions:
         async with transcription(context, "captions"):
-            captions = await context.ports.transcriber.captions(job.transcript.id, form)
+            captions = await context.ports.renditions.captions(job.transcript.id, form)
         await results.put_new(place.captions(form), captions.encode(), CAPTIONS[form])
 
 
-def _transcribed(job: Job, reading: Reading, document: Document, context: Context) -> Save:
+def _transcribed(job: Job, reading: Reading, document: Document, heard: int, context: Context) -> Save:
     assert job.transcript is not None
     facts = TranscriptFacts(
         id=job.transcript.id,
@@ -170,4 +189,4 @@ def _transcribed(job: Job, reading: Reading, document: Document, context: Contex
     job = entered(job, Status.TRANSCRIBED, context.now())
     job = job.model_copy(update={"transcript": facts, "trouble": None})
     context.tally.count(PIPELINE_AUDIO, audio_seconds(job), pipeline=job.pipeline)
-    return save(job, Status.TRANSCRIBED, context.now())
+    return save(job, Status.TRANSCRIBED, context.now(), heard=heard)

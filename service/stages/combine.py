@@ -71,7 +71,7 @@ def _in_doubt(members: Sequence[Prompt], asking: Asking) -> bool:
 
 def _task(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Task:
     words = prompts.instruction(
-        prompt.messages[-1].content or "", context_of(used, asking.job, asking.utterances), combining.STAND_INS
+        prompt.messages[-1].content or "", context_of(used, asking.job, asking.spoken), combining.STAND_INS
     )
     return Task(name=prompt.name, instruction=words, structure=schema_of(prompt.request))
 
@@ -82,7 +82,7 @@ def _request(
     """Raises Permanent where the recording has not what they speak of."""
     first, job = members[0], asking.job
     assert job.transcript is not None
-    known_of = context_of(used[first.name], job, asking.utterances)
+    known_of = context_of(used[first.name], job, asking.spoken)
     sources = combining.speech(first.messages[-1].content)
     speech = [prompts.speech(each, known_of) for each in sources]
     system, _ = prompts.render(first.model_copy(update={"messages": first.messages[:-1]}), known_of)
@@ -134,7 +134,7 @@ async def _apart(
         said = combining.answer_to(task, found)
         if said is None or prompt.name not in missing:
             continue
-        _, digest = rendered(prompt, used[prompt.name], asking.job, asking.utterances)
+        _, digest = rendered(prompt, used[prompt.name], asking.job, asking.spoken)
         kept = Answer(
             prompt=prompt.name,
             digest=digest,

@@ -13,13 +13,14 @@ from service.domain.errors import Code, TranscriptMissing, Unavailable
 from service.domain.events import Event, event
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline
-from service.domain.results import JSON, result_json, stored_result
+from service.domain.results import AUDIO, JSON, result_json, stored_result
 from service.domain.tally import EVENTS_PUBLISHED
 from service.engine.hold import Hold
 from service.engine.row import Entry, Save
 from service.stages.adopt import noted
 from service.stages.context import Context
 from service.stages.decisions import entered, save
+from service.stages.redacted import awaited
 from service.stages.vendor import read, transcription
 
 
@@ -30,13 +31,17 @@ async def publish(hold: Hold, job: Job, context: Context) -> Save:
     """
     pipeline, entry = await context.pipeline_of(job), None
     if not job.told:
+        called = hold.row.callbacks > hold.row.callbacks_checked
+        job, wait = await awaited(job, pipeline, context, called=called)
+        if wait:
+            return save(job, Status.DECIDED, context.now() + wait, heard=hold.row.callbacks)
         entry = await _tell(hold, job, pipeline, context)
         job = job.model_copy(update={"told": True})
-    if job.transcript and job.transcript.ours and pipeline and not pipeline.outputs.keep_transcript:
+    if pipeline and not pipeline.outputs.keep_transcript and _made_by_us(job):
         await hold.save(replace(save(job, Status.DECIDED, context.now(), keep_lease=True), entry=entry))
         entry = None
         await _forgotten(job, context)
-        job = job.model_copy(update={"forgotten": True})
+        job = job.model_copy(update={"forgotten": job.transcript is not None})
     assert job.verdict is not None
     ended = Status.FAILED if job.verdict.outcome is Outcome.FAILED else Status.PUBLISHED
     return replace(save(entered(job, ended, context.now()), ended, None), entry=entry)
@@ -91,14 +96,20 @@ async def _result(job: Job, pipeline: Pipeline | None, context: Context) -> byte
 async def _files(job: Job, context: Context) -> Mapping[str, str]:
     """The URIs of what exists, the result's own included."""
     place, results = context.place(job), context.ports.results
-    candidates = {
-        "transcript_json": place.transcript_json,
-        "transcript_txt": place.transcript_txt,
-        "srt": place.captions("srt"),
-        "vtt": place.captions("vtt"),
-    }
-    there = {name: results.uri(key) for name, key in candidates.items() if await results.has(key)}
+    candidates = [
+        ("transcript_json", place.transcript_json),
+        ("transcript_txt", place.transcript_txt),
+        ("srt", place.captions("srt")),
+        ("vtt", place.captions("vtt")),
+        *(("redacted_audio", place.redacted_audio(form)) for form in AUDIO if job.redacted_audio),
+    ]
+    there = {name: results.uri(key) for name, key in candidates if await results.has(key)}
     return {"result": results.uri(place.result(job.run)), **there}
+
+
+def _made_by_us(job: Job) -> bool:
+    """Whether the vendor was given a transcript to make for this job."""
+    return bool(job.spent or job.doubles or (job.transcript and job.transcript.ours))
 
 
 async def _forgotten(job: Job, context: Context) -> None:
@@ -106,9 +117,10 @@ async def _forgotten(job: Job, context: Context) -> None:
 
     Raises Unavailable until then.
     """
-    assert job.transcript is not None
-    doubles = [reading.id for reading in await noted(job, context)]
-    for transcript_id in dict.fromkeys((job.transcript.id, *job.spent, *job.doubles, *doubles)):
+    own = (job.transcript.id,) if job.transcript and job.transcript.ours else ()
+    # Without a transcript of its own, what a callback named may be the one that a retry goes on with.
+    doubles = [reading.id for reading in await noted(job, context)] if own else []
+    for transcript_id in dict.fromkeys((*own, *job.spent, *job.doubles, *doubles)):
         async with transcription(context, "delete"):
             await context.ports.transcriber.delete(transcript_id)
         try:

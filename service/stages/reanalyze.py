@@ -11,14 +11,14 @@ from service.domain.errors import Permanent
 from service.domain.job import Job, NotUnderstood, Status, understood
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
 from service.domain.reanalysis import Comparison
-from service.domain.templates import Source
+from service.domain.speech import Spoken
 from service.engine.errors import IllegalStep
 from service.engine.row import Lane, Row
-from service.stages.analyze import by_speaker, spoken
 from service.stages.ask import rendered
 from service.stages.context import Context
 from service.stages.decisions import save
 from service.stages.retry import next_run
+from service.stages.speech import renders, spoken
 
 
 class Reason(StrEnum):
@@ -125,12 +125,12 @@ async def _compared(
     job: Job, pipeline: Pipeline, answers: Mapping[str, Sequence[Answer]], context: Context
 ) -> Comparison:
     try:
-        utterances, _ = await spoken(job, pipeline, context) if by_speaker(pipeline) else (None, None)
+        heard = await spoken(job, pipeline, context, looking=True) if renders(pipeline) else Spoken()
     except Permanent as error:
         return Comparison(new=(), unfit={prompt.name: error.message for prompt in pipeline.prompts})
 
     def digest_of(prompt: Prompt, used: Mapping[str, Answer]) -> str:
-        return rendered(prompt, used, job, utterances)[1]
+        return rendered(prompt, used, job, heard)[1]
 
     return reanalysis.compared(pipeline, answers, digest_of)
 
@@ -151,7 +151,7 @@ async def _answers(job: Job, pipeline: Pipeline, context: Context) -> Mapping[st
 async def _weighed(
     new: Sequence[Prompt], job: Job, answers: Mapping[str, Sequence[Answer]], context: Context
 ) -> tuple[Question, ...]:
-    spoken_of = any(prompts.uses(prompt, each) for prompt in new for each in (Source.TRANSCRIPT, Source.UTTERANCES))
+    spoken_of = any(prompts.uses(prompt, each) for prompt in new for each in prompts.SPEECH)
     size = await _size(job, context) if spoken_of else 0
     return tuple(
         Question(

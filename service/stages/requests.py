@@ -18,6 +18,7 @@ from service.domain.errors import Gate, ModelRefused, StorageTrouble, Throttled
 from service.domain.job import Job
 from service.domain.places import REQUEST_DIGITS
 from service.domain.results import JSON
+from service.domain.speech import Spoken
 from service.domain.turns import Request
 from service.domain.usage import Usage
 from service.engine.hold import Hold
@@ -43,9 +44,12 @@ class Asking:
     hold: Hold
     job: Job
     context: Context
-    utterances: str | None
-    text: str | None
-    """The transcript's text, where the request must bring it along."""
+    spoken: Spoken
+
+    @property
+    def text(self) -> str | None:
+        """The transcript's text, where requests must bring it along."""
+        return self.spoken.text
 
     @property
     def text_bytes(self) -> int | None:

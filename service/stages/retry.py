@@ -53,7 +53,7 @@ def begins_at(job: Job) -> Status:
         return Status.TRANSCRIBED
     if job.recording.kind is Kind.TRANSCRIPT:
         return Status.SUBMITTED
-    if job.transcript is None or code in TRANSCRIPT_AT_FAULT:
+    if job.transcript is None or job.forgotten or code in TRANSCRIPT_AT_FAULT:
         return Status.RECEIVED
     return Status.SUBMITTED
 
@@ -61,8 +61,9 @@ def begins_at(job: Job) -> Status:
 def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
     """The job's facts at the start of its next run."""
     code = job.verdict.error.code if job.verdict and job.verdict.error else None
-    if status is Status.RECEIVED and code in {*TRANSCRIPT_AT_FAULT, Code.TRANSCRIPTION_REJECTED}:
-        job = anew(job)
+    if status is Status.RECEIVED and (job.forgotten or code in {*TRANSCRIPT_AT_FAULT, Code.TRANSCRIPTION_REJECTED}):
+        # A person's word: the language is to be detected again too, perhaps by other options.
+        job = anew(job).model_copy(update={"fell_back": False})
     failed = job.prompt_failures.values()
     job = job.model_copy(
         update={

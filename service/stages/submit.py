@@ -19,6 +19,7 @@ from service.domain.errors import (
 )
 from service.domain.job import Intent, Job, Kind, Status, TranscriptFacts, TranscriptId, Uploaded
 from service.domain.pipeline import Pipeline, digest, to_json
+from service.domain.pipelines.transcript_options import in_language
 from service.domain.retry import GiveUp, counted
 from service.domain.tally import PAID_IN_DOUBT
 from service.domain.tokens import HEADER, key_id, token
@@ -216,7 +217,10 @@ async def _posted(hold: Hold, job: Job, pipeline: Pipeline, context: Context) ->
 
 def _request(job: Job, pipeline: Pipeline, secret: str | None) -> Mapping[str, object]:
     assert job.intent is not None
-    request: dict[str, object] = {**pipeline.transcript, "audio_url": job.intent.audio_url}
+    options, fallback = pipeline.transcript, pipeline.speech.fallback_language
+    if job.fell_back and fallback is not None:
+        options = in_language(options, fallback)
+    request: dict[str, object] = {**options, "audio_url": job.intent.audio_url}
     if job.intent.webhook_url is not None and secret is not None:
         request["webhook_url"] = job.intent.webhook_url
         request["webhook_auth_header_name"] = HEADER

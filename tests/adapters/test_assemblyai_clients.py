@@ -136,17 +136,6 @@ async def test_the_recent_are_listed_back_from_one(wired: Clients) -> None:
     ]
 
 
-async def test_captions_are_text(wired: Clients) -> None:
-    wired.vendor.will(answer(body="1\nGrüße".encode()))
-    assert await wired.transcripts.captions(SOME, "vtt") == "1\nGrüße"
-    assert wired.vendor.asked[0].line == "GET /v2/transcript/t-1/vtt HTTP/1.1"
-
-
-async def test_there_are_no_captions_of_another_form(wired: Clients) -> None:
-    with pytest.raises(Rejected):
-        await wired.transcripts.captions(SOME, "../../x")
-
-
 @pytest.mark.parametrize("reply", [answer(body=COMPLETED), answer(400, LOOKUP), answer(404, LOOKUP)])
 async def test_deleting_what_is_gone_is_fine(wired: Clients, reply: bytes) -> None:
     wired.vendor.will(reply)

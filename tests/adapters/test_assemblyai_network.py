@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.adapters.assemblyai import transcripts
+from service.adapters.assemblyai import long_answers
 from service.domain.errors import (
     OutcomeUnknown,
     Unavailable,
@@ -108,7 +108,7 @@ async def test_a_question_that_finds_no_free_connection_was_not_asked() -> None:
 
 
 async def test_a_transcript_beyond_all_measure_is_not_read(wired: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcripts, "MOST_TRANSCRIPT", 1000)
+    monkeypatch.setattr(long_answers, "MOST", 1000)
     wired.vendor.will(answer(body=COMPLETED | {"text": "x" * 1000}))
     with pytest.raises(Unavailable, match="longer than 1000 bytes"):
         await wired.transcripts.read(SOME)

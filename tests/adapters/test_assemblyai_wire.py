@@ -47,10 +47,22 @@ def test_a_completed_transcript_becomes_our_document() -> None:
     assert reading.document.model_dump() == {
         "text": "Hello",
         "words": ({"text": "Hello", "start": 10, "end": 250, "confidence": 0.9, "speaker": "A", "channel": None},),
-        "utterances": ({"speaker": "A", "text": "Hello", "start": 10, "end": 250, "confidence": 0.9, "channel": None},),
+        "utterances": (
+            {
+                "speaker": "A",
+                "text": "Hello",
+                "start": 10,
+                "end": 250,
+                "confidence": 0.9,
+                "channel": None,
+                "translated_texts": None,
+            },
+        ),
         "confidence": 1.0,
         "language": "en-US",
         "duration": 8,
+        "speech_understanding": None,
+        "translated_texts": None,
     }
     assert "secret" not in repr(reading)
 

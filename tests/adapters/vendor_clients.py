@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.gateway import Gateway
+from service.adapters.assemblyai.renditions import Renditions
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.domain.job import TranscriptId
 from tests.adapters.canned_vendor import CannedVendor, canned_vendor
@@ -22,6 +23,7 @@ LOOKUP = {"error": "Transcript lookup error, transcript id not found"}
 class Clients:
     vendor: CannedVendor
     transcripts: Transcripts
+    renditions: Renditions
     gateway: Gateway
     heard: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
@@ -33,7 +35,9 @@ async def clients(url: str | None = None, *, connections: int = 256) -> AsyncIte
     async with canned_vendor() as vendor, open_client(connections=connections) as client:
         at = url or vendor.url
         gateway = Gateway(client, at, "the-key", observe=lambda model, headers: heard.append((model, headers)))
-        yield Clients(vendor, Transcripts(client, at + "/", SecretStr("the-key")), gateway, heard)
+        transcripts = Transcripts(client, at + "/", SecretStr("the-key"))
+        renditions = Renditions(client, at + "/", SecretStr("the-key"))
+        yield Clients(vendor, transcripts, renditions, gateway, heard)
 
 
 async def chunks(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -59,7 +63,9 @@ async def ask(wired: Clients) -> Any:
 READS: list[Act] = [
     lambda wired: wired.transcripts.read(SOME),
     lambda wired: wired.transcripts.recent(),
-    lambda wired: wired.transcripts.captions(SOME, "srt"),
+    lambda wired: wired.renditions.captions(SOME, "srt"),
+    lambda wired: wired.renditions.paragraphs(SOME),
+    lambda wired: wired.renditions.redacted_audio(SOME),
     lambda wired: wired.transcripts.delete(SOME),
 ]
 BILLED: list[Act] = [submit, ask]

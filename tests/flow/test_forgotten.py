@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from service.stages import callback
 from tests.premises import PIPELINES, Premises, eventually, until
 from tests.standin import KEY, clear_faults, ledger, set_faults, totals
 
@@ -53,3 +54,46 @@ async def test_a_transcript_that_went_at_the_vendor_unseen_is_asked_about_within
     assert [(each["status"], each["count"]) for each in found["refused"]] == [(404, 2)]
     assert found["totals"]["asks_billed"] == len(found["asks"]) == 3
     assert found["totals"]["submissions"] == 1
+
+
+async def test_a_failed_job_whose_transcript_was_deleted_before_it_was_kept_is_transcribed_again(
+    premises: Premises, brisk: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    premises.pipelines(PIPELINES + "\n[pipelines.outputs]\nkeep_transcript = false\n")
+    monkeypatch.setattr(callback, "PATIENCE", 0.2)
+    set_faults(premises.standin, {"on": "submit", "do": "take", "seconds": 3.0, "times": 1})
+    async with premises.serving() as addresses:
+        premises.drop("one.wav", "The kettle leaks.")
+        (failed,) = await premises.heard(1)
+        assert failed["data"]["error"]["code"] == "transcription_timeout"
+        monkeypatch.setattr(callback, "PATIENCE", 60.0)
+        async with httpx2.AsyncClient() as client:
+            path = f"{addresses.ops}/api/jobs/{failed['data']['job_id']}/retry"
+
+            async def retried() -> bool:
+                return (await client.post(path)).is_success
+
+            # Not before the vendor is through with it and has deleted it.
+            await until(retried)
+        _, event = await premises.heard(2)
+    assert event["data"]["outcome"] == "complete"
+    assert event["data"]["transcript"]["id"] != failed["data"]["transcript"]["id"]
+
+
+async def test_a_deletion_that_the_vendor_does_not_carry_out_is_asked_for_until_it_is(
+    premises: Premises, brisk: None
+) -> None:
+    premises.pipelines(PIPELINES + "\n[pipelines.outputs]\nkeep_transcript = false\n")
+    refused = {"on": "delete", "do": "status", "status": 400, "times": 1}
+    only_said = {"on": "delete", "do": "status", "status": 200, "body": {}, "times": 1}
+    set_faults(premises.standin, refused, only_said)
+    async with premises.serving():
+        premises.drop("one.wav", "The kettle leaks.")
+        await premises.heard(1)
+
+        async def ended() -> bool:
+            return (await premises.rows())["one.wav"].ended
+
+        await until(ended)
+    assert ledger(premises.standin)["calls"]["delete"] == 3
+    assert len(premises.events()) == 1

@@ -21,9 +21,10 @@ from service.adapters.jobs.dynamodb_schema import ACTIONS
 from service.adapters.pipelines import InBucket
 from service.adapters.recordings.objects import Objects
 from service.adapters.results.bucket import BucketResults
+from service.adapters.results.parts import PART
 from service.cli.aws_probes import probe
 from service.cli.tried import Tried
-from service.domain.errors import RecordingMissing, StorageTrouble
+from service.domain.errors import RecordingMissing, StorageTrouble, Unavailable
 from service.domain.job import STEPS, JobId, Status
 from service.domain.objects import ObjectPlace, parsed
 from service.engine.row import Callback
@@ -100,6 +101,13 @@ async def keep_results(aws: Aws, stack: Stack) -> None:
     results = BucketResults(aws, stack.outputs["ResultsBucketName"], "")
     await results.put_new("probe/result.json", b"{}", "application/json")
     assert await results.get("probe/result.json") == b"{}"
+
+    async def broken_off() -> AsyncIterator[bytes]:
+        yield bytes(PART)
+        raise Unavailable("it broke off")
+
+    with pytest.raises(Unavailable):
+        await results.put_new_stream("probe/redacted.mp3", broken_off(), "audio/mpeg")
 
 
 async def read_pipelines(aws: Aws, stack: Stack) -> None:

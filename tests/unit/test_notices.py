@@ -227,6 +227,7 @@ def test_a_result_of_any_deployment_is_no_recording_wherever_it_lies(key: str) -
 def test_every_file_of_a_job_is_known_for_ours() -> None:
     files = place("calls", "a/b.mp3", JOB)
     keys = [files.transcript_json, files.transcript_txt, files.captions("srt"), files.captions("vtt")]
+    keys += [files.paragraphs, files.redacted_audio("mp3"), files.redacted_audio("wav")]
     keys += [each for run in (1, 2) for each in (files.result(run), files.answer("summary", run))]
     assert all(ours(ObjectPlace(bucket="b", key=key), None) for key in keys)
 

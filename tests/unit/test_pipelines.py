@@ -3,7 +3,18 @@
 import pytest
 from pydantic import ValidationError
 
-from service.domain.pipeline import Message, Outputs, Pipeline, Pipelines, Prompt, digest, from_json, to_json
+from service.domain.pipeline import (
+    Message,
+    Outputs,
+    Pipeline,
+    Pipelines,
+    Prompt,
+    Speech,
+    canonical,
+    digest,
+    from_json,
+    to_json,
+)
 
 
 def pipeline(name: str, *match: str) -> Pipeline:
@@ -44,6 +55,12 @@ def test_a_pinned_pipeline_reads_back_equal() -> None:
     assert "é".encode() in to_json(whole)
 
 
+def test_a_pipeline_that_was_pinned_before_there_was_more_to_say_is_still_read() -> None:
+    whole = pipeline("calls", "**")
+    earlier = whole.model_dump(mode="json", exclude={"speech"})
+    assert from_json(canonical(earlier)) == whole
+
+
 def test_the_digest_changes_with_whatever_is_sent_or_kept() -> None:
     whole = pipeline("calls", "**")
     [asked] = whole.prompts
@@ -51,6 +68,9 @@ def test_the_digest_changes_with_whatever_is_sent_or_kept() -> None:
         {"transcript": {"speaker_labels": False}},
         {"attributes": {}},
         {"outputs": Outputs()},
+        {"speech": Speech(timestamps=True)},
+        {"speech": Speech(speakers={"A": "Agent"})},
+        {"speech": Speech(fallback_language="de")},
         {"prompts": ()},
         {"prompts": (asked.model_copy(update={"required": False}),)},
         {"prompts": (asked.model_copy(update={"request": {"model": "n"}}),)},

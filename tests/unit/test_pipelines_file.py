@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import Refused
-from service.domain.pipeline import SPEECH_MODELS, Outputs
+from service.domain.pipeline import SPEECH_MODELS, Outputs, Speech
 from service.domain.pipelines.file import load
 from service.templates import starter
 from tests.unit.pipelines_samples import HEAD, PROMPT, loaded, refused, written
@@ -115,6 +115,71 @@ match = ["*"]
     assert [each.required for each in first.prompts] == [False, True]
     assert second.transcript == {"language_code": "de", "punctuate": False, "speech_models": list(SPEECH_MODELS)}
     assert second.outputs == Outputs(captions=("vtt",), keep_transcript=False)
+
+
+def test_how_prompts_see_the_speech_is_inherited_and_overridden(tmp_path: Path) -> None:
+    text = """\
+[defaults]
+model = "m"
+[defaults.transcript]
+language_detection = true
+[defaults.speech]
+timestamps = true
+fallback_language = "de"
+speakers = { A = "Agent" }
+[[pipelines]]
+name = "a"
+match = []
+speech = { timestamps = false, speakers = { 1 = "Caller" } }
+[[pipelines.prompts]]
+name = "one"
+prompt = "{{ paragraphs }}"
+[[pipelines]]
+name = "b"
+match = ["*"]
+"""
+    found = loaded(tmp_path, text)
+    first, second = found.pipelines.pipelines
+    assert first.speech == Speech(timestamps=False, speakers={"1": "Caller"}, fallback_language="de")
+    assert second.speech == Speech(timestamps=True, speakers={"A": "Agent"}, fallback_language="de")
+    assert "speech" not in first.prompts[0].request
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "words"),
+    [
+        (
+            "transcript = { redact_pii = true, redact_pii_return_unredacted = true }",
+            "6 pipelines[calls].transcript.redact_pii_return_unredacted",
+            "nothing of them is used here; take it out",
+        ),
+        (
+            "transcript.redact_pii_audio = true",
+            "6 pipelines[calls].transcript.redact_pii_audio",
+            "goes with `redact_pii`; set `redact_pii = true`",
+        ),
+        (
+            "transcript = { redact_pii = true, speech_understanding = { request = {} } }",
+            "6 pipelines[calls].transcript.speech_understanding",
+            "not kept; ask for it by a prompt",
+        ),
+        (
+            "speech.fallback_language = 'en'",
+            "6 pipelines[calls].speech.fallback_language",
+            "detect the language; set `language_detection = true`",
+        ),
+        ("transcript = { redact_pii = true, redact_pii_audio = true }", "", ""),
+        ("transcript.language_detection = true\nspeech.fallback_language = 'en'", "", ""),
+    ],
+)
+def test_options_of_the_speech_that_do_less_than_they_seem_are_a_warning(
+    tmp_path: Path, lines: str, place: str, words: str
+) -> None:
+    warnings = loaded(tmp_path, f"{HEAD}{lines}\n{PROMPT}").warnings
+    told = [(each.place.removeprefix("pipelines.toml:"), f"{each.what}; {each.cure}") for each in warnings]
+    assert [each for each, _ in told] == ([place] if place else [])
+    assert all(words in said for _, said in told)
 
 
 def test_what_is_only_doubtful_is_a_warning(tmp_path: Path) -> None:

@@ -71,6 +71,26 @@ BROKEN: list[tuple[str, str, str]] = [
     ),
     (f"{HEAD}monthly_limit.requests = 1.5", "6 pipelines[calls].monthly_limit.requests", "whole number; write it like"),
     (f"{HEAD}monthly_limit.hours = 5", "6 pipelines[calls].monthly_limit.hours", "no key `hours` here; "),
+    # Speech
+    (f"{HEAD}speech.timestamp = true", "6 pipelines[calls].speech.timestamp", "no key .*; did you mean `timestamps`"),
+    (
+        f"{HEAD}speech.timestamps = 'yes'",
+        "6 pipelines[calls].speech.timestamps",
+        "true or false; write it like `timest",
+    ),
+    (
+        f"{HEAD}speech.speakers = ['A']",
+        "6 pipelines[calls].speech.speakers",
+        "must be a table; write it like `speakers =",
+    ),
+    (f"{HEAD}speech.speakers.A = ''", "6 pipelines[calls].speech.speakers.A", "speaker `A` has no name; write it like"),
+    (f"{HEAD}speech.speakers.A = 1", "6 pipelines[calls].speech.speakers.A", "must be text in quotes"),
+    (f"{HEAD}speech.speakers.'' = 'x'", "6 pipelines[calls].speech.speakers", "a speaker has no label; write it like"),
+    (f'{HEAD}speech.speakers.A = "x\\ny"', "6 pipelines[calls].speech.speakers.A", "no line of at most 100 characters"),
+    (f"{HEAD}speech.speakers.A = '{'x' * 101}'", "6 pipelines[calls].speech.speakers.A", "no line of at most 100"),
+    (f"{HEAD}speech.fallback_language = ''", "6 pipelines[calls].speech.fallback_language", "is empty; write it like"),
+    (f"[defaults.speech]\nspeakers.A = ' '\n{HEAD}", "2 defaults.speech.speakers.A", "has no name; write it like"),
+    (f"{HEAD}fallback_language = 'en'", "6 pipelines[calls].fallback_language", "no key .*; take it out|belongs below"),
     # Pipelines
     ("[[pipelines]]\nmatch = []", "1 pipelines[#1]", "has no name; write `name = "),
     ("[[pipelines]]\nname = 'calls'", "1 pipelines[calls]", "which recordings it takes; write `match = "),

@@ -48,6 +48,7 @@ def files(where: Place, run: int) -> list[str]:
 
 def all_keys(where: Place) -> list[str]:
     shared = [where.transcript_json, where.transcript_txt, where.captions("srt"), where.captions("vtt")]
+    shared += [where.paragraphs, where.redacted_audio("mp3"), where.redacted_audio("wav")]
     return shared + [key for run in (1, 2, 10**9) for key in files(where, run)]
 
 
@@ -56,6 +57,8 @@ def test_a_job_has_its_files_under_pipeline_key_and_id() -> None:
     assert where.transcript_json == f"calls/2026/a b.mp3/{JOB}/transcript.json"
     assert where.transcript_txt == f"calls/2026/a b.mp3/{JOB}/transcript.txt"
     assert where.captions("vtt") == f"calls/2026/a b.mp3/{JOB}/transcript.vtt"
+    assert where.paragraphs == f"calls/2026/a b.mp3/{JOB}/paragraphs.json"
+    assert where.redacted_audio("wav") == f"calls/2026/a b.mp3/{JOB}/redacted.wav"
     assert where.answer("summary", 1) == f"calls/2026/a b.mp3/{JOB}/answers/summary.json"
     assert where.result(1) == f"calls/2026/a b.mp3/{JOB}/result.json"
 

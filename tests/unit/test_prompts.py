@@ -10,9 +10,8 @@ from pydantic import JsonValue
 from service.domain.errors import Code, Permanent
 from service.domain.job import Kind, Recording
 from service.domain.pipeline import Message, Pipeline, Prompt, from_json, to_json
-from service.domain.prompts import TAG, Context, cycle, needs, order, render, request_digest, spoken, uses, waves
+from service.domain.prompts import TAG, Context, cycle, needs, order, render, request_digest, uses, waves
 from service.domain.templates import Source, parse
-from service.domain.transcript import Document, Utterance
 
 
 def recording(key: str = "calls/a.mp3", name: str = "a.mp3", **metadata: str) -> Recording:
@@ -126,31 +125,16 @@ def test_utterances_that_are_not_there_fail_the_prompt() -> None:
     assert caught.value.code is Code.PROMPT_FAILED
 
 
+def test_paragraphs_stand_where_they_are_used() -> None:
+    assert contents(prompt("Of {{ paragraphs }}"), context(paragraphs="One.\n\nTwo.")) == ["Of One.\n\nTwo."]
+    with pytest.raises(Permanent, match="no paragraphs"):
+        render(prompt("{{ paragraphs }}"), context())
+
+
 def test_an_answer_that_is_not_there_skips_the_prompt() -> None:
     with pytest.raises(Permanent, match="`first`") as caught:
         render(prompt("{{ answers.first }}"), context())
     assert caught.value.code is Code.PROMPT_SKIPPED
-
-
-def utterance(speaker: str, text: str, channel: str | None = None) -> Utterance:
-    return Utterance(speaker=speaker, text=text, start=0, end=1, confidence=1, channel=channel)
-
-
-def document(*utterances: Utterance) -> Document:
-    return Document(text="x", words=(), utterances=utterances, confidence=1, language="en", duration=1)
-
-
-def test_utterances_are_lines_by_speaker() -> None:
-    assert spoken(document(utterance("A", "Hello."), utterance("B", "Hi."))) == "Speaker A: Hello.\nSpeaker B: Hi."
-
-
-def test_utterances_of_channels_are_lines_by_channel() -> None:
-    assert spoken(document(utterance("A", "Hello.", "1"))) == "Channel 1: Hello."
-
-
-def test_a_transcript_without_utterances_has_none_to_tell() -> None:
-    assert spoken(document().model_copy(update={"utterances": None})) is None
-    assert spoken(document()) is None
 
 
 @pytest.mark.parametrize(

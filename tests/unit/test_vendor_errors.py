@@ -19,7 +19,7 @@ from service.domain.vendor_errors import Remedy, after_error
         ("Transcoding failed. File type application/json", Remedy.FINAL),
         ("Audio duration is too short.", Remedy.FINAL),
         ("Audio duration is too long", Remedy.FINAL),
-        ("0.4 is below the requested confidence threshold value 0.8", Remedy.FINAL),
+        ("0.4 is below the requested confidence threshold value 0.8", Remedy.LANGUAGE),
         ("Audio speech threshold 0.9461 is below the requested speech threshold value 1.0", Remedy.FINAL),
         ("A transcript about a server error", Remedy.FINAL),
         ("", Remedy.FINAL),

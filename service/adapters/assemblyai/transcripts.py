@@ -1,36 +1,28 @@
 """The vendor's transcription API behind `ports.Transcriber`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
-import anyio
 import httpx2
 from pydantic import SecretStr
 
 from service.adapters.assemblyai import wire_transcripts as wire
-from service.adapters.assemblyai.exchange import Exchange, Request, as_json, ours, read_all
+from service.adapters.assemblyai.exchange import Exchange, Request, as_json, ours
 from service.adapters.assemblyai.in_work import InWork
-from service.adapters.assemblyai.json_values import count
+from service.adapters.assemblyai.long_answers import long_answer
 from service.adapters.assemblyai.refusals import Call, date
-from service.domain.errors import Code, RecordingReplaced, Rejected, TranscriptMissing
+from service.domain.errors import RecordingReplaced, TranscriptMissing
 from service.domain.job import TranscriptId
 from service.domain.transcript import Listed, Reading
 
-MOST_TRANSCRIPT: Final = 256 * 1024 * 1024
-MOST_CAPTIONS: Final = 16 * 1024 * 1024
 PAGE: Final = 200
 
-_INLINE: Final = 1024 * 1024
-"""Bytes of JSON that are parsed where they arrive; more would hold up everybody else."""
 CLOCKS_APART: Final = 5.0
 """Seconds that our clock and the vendor's may differ before its times are told by ours."""
 _ORDINARY: Final = 60.0
-_TRANSCRIPT: Final = 300.0
 _UPLOAD: Final = 300.0
 _SLOWEST: Final = 100_000
 """Bytes a second below which an upload is given up."""
-_FORMS: Final = frozenset({"srt", "vtt"})
 
 
 class Transcripts:
@@ -82,14 +74,8 @@ class Transcripts:
             return wire.submitted(answer)
 
     async def read(self, transcript_id: TranscriptId) -> Reading:
-        request = Request(call=Call.READ, method="GET", path=_path(transcript_id))
-        async with (
-            self._exchange.opened(request, within=_ORDINARY) as response,
-            self._in_work.hold(_length(response)),
-        ):
-            async with asyncio.timeout(_TRANSCRIPT):
-                body = await read_all(response, MOST_TRANSCRIPT)
-            return await anyio.to_thread.run_sync(wire.reading, body) if len(body) > _INLINE else wire.reading(body)
+        request = Request(call=Call.READ, method="GET", path=path_of(transcript_id))
+        return await long_answer(self._exchange, request, self._in_work, wire.reading)
 
     async def recent(self, before: TranscriptId | None = None) -> Sequence[Listed]:
         params: dict[str, str | int] = {"limit": PAGE}
@@ -116,34 +102,20 @@ class Transcripts:
         ahead = self._clock() - theirs.timestamp()
         return ahead if abs(ahead) > CLOCKS_APART else 0.0
 
-    async def captions(self, transcript_id: TranscriptId, form: str) -> str:
-        if form not in _FORMS:
-            raise Rejected(Code.TRANSCRIPTION_REJECTED, f"{form!r} is no form of captions; there are srt and vtt")
-        request = Request(call=Call.READ, method="GET", path=f"{_path(transcript_id)}/{form}")
-        answer = await self._exchange.body(request, within=_ORDINARY, most=MOST_CAPTIONS)
-        return answer.decode(errors="replace")
-
     async def delete(self, transcript_id: TranscriptId) -> None:
         """A transcript that still runs is unknown to deletion and goes on: only a later `read` shows it gone."""
         try:
-            request = Request(call=Call.DELETE, method="DELETE", path=_path(transcript_id))
+            request = Request(call=Call.DELETE, method="DELETE", path=path_of(transcript_id))
             await self._exchange.body(request, within=_ORDINARY)
         except TranscriptMissing:
             return
 
 
-def _path(transcript_id: TranscriptId) -> str:
+def path_of(transcript_id: TranscriptId) -> str:
     """Ids come from people too: what is none must not become another path."""
     if wire.identifier(transcript_id) is None:
         raise TranscriptMissing("that is not the form of a transcript id")
     return f"/v2/transcript/{transcript_id}"
-
-
-def _length(response: httpx2.Response) -> int | None:
-    """The bytes to come; a compressed answer does not tell."""
-    told = response.headers.get("content-length", "")
-    compressed = response.headers.get("content-encoding", "identity") != "identity"
-    return None if compressed or not told.isascii() or not told.isdigit() else count(int(told[:12]))
 
 
 async def _exactly(body: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:

@@ -6,14 +6,15 @@ Garbled otherwise.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from service.adapters.assemblyai.json_values import Garbled, count, label, mapping, number, parsed, sequence, text
 from service.adapters.assemblyai.redaction import redacted
+from service.adapters.assemblyai.wire_speech import speakers, translations, understood
 from service.domain.job import TranscriptId
-from service.domain.transcript import Document, Listed, Reading, State, Utterance, Word
+from service.domain.transcript import Document, Listed, Paragraph, Reading, State, Utterance, Word
 
 LONGEST_URL: Final = 16_384
 LONGEST_NAME: Final = 100
@@ -78,6 +79,27 @@ def _channels(answer: Mapping[str, object]) -> int:
     return min(count(answer.get("audio_channels")) or 1, CHANNELS_AT_MOST) if apart else 1
 
 
+def paragraphs(body: bytes | bytearray) -> tuple[Paragraph, ...]:
+    """A finished transcript's paragraphs, those without a word left out."""
+    items = sequence(parsed(body).get("paragraphs"))
+    if items is None:
+        raise Garbled("it holds no list of paragraphs")
+    found = (mapping(item) for item in items)
+    return tuple(
+        Paragraph(text=_needed(item), start=_time(item, "start"), end=_time(item, "end"))
+        for item in found
+        if (text(item.get("text")) or "?").strip()
+    )
+
+
+def redacted_audio(body: bytes | bytearray) -> str:
+    """Where the redacted audio can be fetched for a while."""
+    url = text(parsed(body).get("redacted_audio_url"))
+    if not url or len(url) > LONGEST_URL:
+        raise Garbled("it names no redacted_audio_url")
+    return url
+
+
 def listed(body: bytes | bytearray, ahead: float = 0.0) -> tuple[Listed, ...]:
     """The items of a page, in the vendor's order, their times by a clock that is so many seconds ahead of its own."""
     items = sequence(parsed(body).get("transcripts"))
@@ -126,17 +148,20 @@ def _document(answer: Mapping[str, object]) -> Document:
         raise Garbled("it is completed and has no text")
     turns = sequence(answer.get("utterances"))
     duration = number(answer.get("audio_duration"))
+    who, translated = speakers(answer), translations(answer)
     return Document(
         text=words,
-        words=tuple(_word(mapping(item)) for item in sequence(answer.get("words")) or ()),
-        utterances=None if turns is None else tuple(_utterance(mapping(item)) for item in turns),
+        words=tuple(_word(mapping(item), who) for item in sequence(answer.get("words")) or ()),
+        utterances=None if turns is None else tuple(_utterance(mapping(item), who, translated) for item in turns),
         confidence=number(answer.get("confidence")),
         language=language(text(answer.get("language_code"))),
         duration=None if duration is None or duration < 0 else math.ceil(duration),
+        speech_understanding=understood(answer),
+        translated_texts=translated(answer),
     )
 
 
-def _word(item: Mapping[str, object]) -> Word:
+def _word(item: Mapping[str, object], who: Callable[[object], str | None]) -> Word:
     # Checked here and not once more by the model: ten hours are 100,000 words, and a shared set of field names
     # keeps them at a third of the memory.
     return Word.model_construct(
@@ -145,21 +170,26 @@ def _word(item: Mapping[str, object]) -> Word:
         start=_time(item, "start"),
         end=_time(item, "end"),
         confidence=float(number(item.get("confidence")) or 0.0),
-        speaker=label(item.get("speaker")),
+        speaker=who(item.get("speaker")),
         channel=label(item.get("channel")),
     )
 
 
-def _utterance(item: Mapping[str, object]) -> Utterance:
+def _utterance(
+    item: Mapping[str, object],
+    who: Callable[[object], str | None],
+    translated: Callable[[Mapping[str, object]], Mapping[str, str] | None],
+) -> Utterance:
     channel = label(item.get("channel"))
     return Utterance.model_construct(
         _UTTERANCE_FIELDS,
-        speaker=label(item.get("speaker")) or channel or "",
+        speaker=who(item.get("speaker")) or channel or "",
         text=_needed(item),
         start=_time(item, "start"),
         end=_time(item, "end"),
         confidence=float(number(item.get("confidence")) or 0.0),
         channel=channel,
+        translated_texts=translated(item),
     )
 
 

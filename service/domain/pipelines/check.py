@@ -14,6 +14,7 @@ from service.domain.pipelines.pointers import wrong_part
 from service.domain.pipelines.prompts import Draft, check_needs, check_said, draft
 from service.domain.pipelines.raw import RawAsked, RawDefaults, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source
+from service.domain.pipelines.speech import check_speech, default_options, doubts, transcript_of
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import did_you_mean, shown
 
@@ -34,7 +35,7 @@ def review(source: Source, shaped: Shaped, read: ReadFile) -> Review:
     pipelines = shaped.file.pipelines or []
     drafts: list[list[Draft]] = []
     problems = [*shaped.problems, *_check_defaults(shaped, source)]
-    warnings = _unknown_options(_default_options(shaped), ("defaults",), source)
+    warnings = _unknown_options(default_options(shaped), ("defaults",), source)
     if not pipelines and not _inside(shaped.dropped, ("pipelines",)):
         problems.append(source.problem((), "there is no pipeline", "write one below `[[pipelines]]`"))
     names = [each.name for each in pipelines]
@@ -52,22 +53,12 @@ def review(source: Source, shaped: Shaped, read: ReadFile) -> Review:
             if held := answered_by(drawn.structure, each, drawn.path, defaults):
                 warnings += check_doubts(held, each, defaults, source)
         problems += _check_pipeline(raw, path, source, shaped, drafts[at])
-        warnings += _unknown_options(raw.transcript, path, source)
+        warnings += [*_unknown_options(raw.transcript, path, source), *doubts(raw, path, source, shaped)]
         taken = {pattern.casefold() for each in pipelines[:at] for pattern in each.match or []}
         if raw.match and (taken & {"**", "**/*"} or {each.casefold() for each in raw.match} <= taken):
             what = "every recording that it would take is taken by a pipeline above"
             warnings.append(source.problem((*path, "match"), what, "move it up, or change its patterns"))
     return Review(drafts=drafts, problems=problems, warnings=warnings)
-
-
-def transcript_of(raw: RawPipeline, shaped: Shaped) -> dict[str, JsonValue]:
-    """The pipeline's transcript options over the defaults."""
-    return {**_default_options(shaped), **(raw.transcript or {})}
-
-
-def _default_options(shaped: Shaped) -> Mapping[str, JsonValue]:
-    defaults = shaped.file.defaults
-    return (defaults.transcript if defaults else None) or {}
 
 
 def _check_pipeline(
@@ -84,6 +75,7 @@ def _check_pipeline(
         except globs.BadGlob as error:
             yield source.problem((*path, "match"), f"in {shown(pattern)}, {error.what}", error.cure, pattern)
     yield from _check_transcript(raw.transcript, (*path, "transcript"), source)
+    yield from check_speech(raw.speech, (*path, "speech"), source)
     yield from _check_prompts(raw, source, shaped, drafts)
     yield from _check_attributes(raw, path, source, shaped, drafts)
     if raw.monthly_limit is not None and not raw.monthly_limit.model_fields_set:
@@ -119,7 +111,10 @@ def _check_prompts(raw: RawPipeline, source: Source, shaped: Shaped, drafts: Seq
 
 def _check_defaults(shaped: Shaped, source: Source) -> Iterator[Problem]:
     yield from _check_asked(shaped.file.defaults, ("defaults",), source)
-    yield from _check_transcript(_default_options(shaped), ("defaults", "transcript"), source)
+    yield from _check_transcript(default_options(shaped), ("defaults", "transcript"), source)
+    yield from check_speech(
+        shaped.file.defaults.speech if shaped.file.defaults else None, ("defaults", "speech"), source
+    )
 
 
 def _check_asked(raw: RawAsked | None, path: Path, source: Source, schema: JsonValue = None) -> Iterator[Problem]:

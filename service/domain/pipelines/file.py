@@ -10,13 +10,14 @@ from typing import Any, Final, Protocol
 from service.domain.combining import groups
 from service.domain.errors import Problem, Refused
 from service.domain.limits import MonthlyLimit
-from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt
+from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt, Speech
 from service.domain.pipelines import transcript_options
 from service.domain.pipelines.answer_schemas import response_format
-from service.domain.pipelines.check import review, transcript_of
+from service.domain.pipelines.check import review
 from service.domain.pipelines.prompts import Draft
 from service.domain.pipelines.raw import RawDefaults, RawOutputs, RawPipeline, request_of
 from service.domain.pipelines.shape import Shaped, Source, shape
+from service.domain.pipelines.speech import speech_of, transcript_of
 from service.domain.pipelines.toml_lines import scan
 from service.domain.pipelines.whereabouts import Whereabouts
 from service.domain.spelling import shown
@@ -174,6 +175,7 @@ def _pipeline(raw: RawPipeline, shaped: Shaped, drafts: Sequence[Draft]) -> Pipe
         outputs=_outputs({**outputs.model_dump(exclude_none=True), **own}),
         combine=bool(raw.combine),
         monthly_limit=MonthlyLimit(**raw.monthly_limit.model_dump()) if raw.monthly_limit else None,
+        speech=Speech(**speech_of(raw, shaped)),
     )
 
 

@@ -120,7 +120,8 @@ def check_said(each: Draft, source: Source, *, utterances: bool) -> Iterator[Pro
         what = "`{{ utterances }}` needs a transcript with speakers or channels"
         cure = "set `speaker_labels = true` (or `multichannel = true`) below `[pipelines.transcript]`"
         yield source.problem(_where(each, VariableSource.UTTERANCES), what, cure, "utterances")
-    content = {VariableSource.TRANSCRIPT, VariableSource.UTTERANCES, VariableSource.ANSWER}
+    speech = {VariableSource.TRANSCRIPT, VariableSource.UTTERANCES, VariableSource.PARAGRAPHS}
+    content = {*speech, VariableSource.ANSWER}
     if each.said and not faulty and not each.broken and not content & set(sources):
         what = "the prompt uses neither the transcript nor another answer"
         yield source.problem(each.path, what, "put `{{ transcript }}` where the transcript belongs")

@@ -106,9 +106,20 @@ class RawOutputs(Written):
     keep_transcript: Annotated[bool | None, Field(description="false: it is deleted at AssemblyAI at the end")] = None
 
 
+class RawSpeech(Written):
+    timestamps: Annotated[bool | None, Field(description="`{{ utterances }}` tells when each turn begins")] = None
+    speakers: Annotated[
+        dict[str, str] | None, Field(description='names by label: `{ A = "Agent" }`, of channels `{ 1 = "Agent" }`')
+    ] = None
+    fallback_language: Annotated[
+        Text | None, Field(description="told to AssemblyAI where it cannot detect the language, as its `language_code`")
+    ] = None
+
+
 class RawDefaults(RawAsked):
     transcript: dict[str, JsonValue] | None = None
     outputs: RawOutputs | None = None
+    speech: RawSpeech | None = None
 
 
 class RawLimit(Written):
@@ -135,6 +146,7 @@ class RawPipeline(Written):
     ] = None
     outputs: RawOutputs | None = None
     monthly_limit: RawLimit | None = None
+    speech: Annotated[RawSpeech | None, Field(description="how prompts see the speech")] = None
 
 
 class RawFile(Written):
@@ -144,7 +156,8 @@ class RawFile(Written):
 
 def request_of(asked: RawAsked) -> dict[str, JsonValue]:
     """The fields that are there, for the Gateway."""
-    return asked.model_dump(mode="json", exclude_none=True, exclude=set(OUTSIDE_REQUEST | {"transcript", "outputs"}))
+    ours = OUTSIDE_REQUEST | {"transcript", "outputs", "speech"}
+    return asked.model_dump(mode="json", exclude_none=True, exclude=set(ours))
 
 
 def json_schema() -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from service.domain.pipelines.raw import (
     RawOutputs,
     RawPipeline,
     RawPrompt,
+    RawSpeech,
 )
 from service.domain.pipelines.toml_lines import Lines, Path
 from service.domain.spelling import did_you_mean, shown
@@ -35,6 +36,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "defaults": "[defaults]",
         "dollars": "dollars = 50.0",
         "depth": "depth = 2",
+        "fallback_language": 'fallback_language = "en"',
         "fallback_config": "fallback_config = { retry = true, depth = 2 }",
         "fallbacks": 'fallbacks = ["gemini-2.5-flash"]',
         "keep_transcript": "keep_transcript = true",
@@ -52,8 +54,11 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "requests": "requests = 10_000",
         "required": "required = false",
         "schema": 'schema = "schemas/triage.json"',
+        "speakers": 'speakers = { A = "Agent", B = "Customer" }',
+        "speech": "speech = { timestamps = true }",
         "role": 'role = "user"` (or system, or assistant)',
         "temperature": "temperature = 0.0",
+        "timestamps": "timestamps = true",
         "transcript": "[pipelines.transcript]",
     }
 )
@@ -69,6 +74,7 @@ _TABLES: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "outputs": RawOutputs,
         "pipelines": RawPipeline,
         "prompts": RawPrompt,
+        "speech": RawSpeech,
     }
 )
 

@@ -63,6 +63,12 @@ KNOWN: Final = frozenset(
 """Names that the vendor documents; others are passed on with a warning."""
 
 
+DETECTING: Final = frozenset(
+    {"language_detection", "language_detection_options", "language_confidence_threshold", "language_codes"}
+)
+"""What goes with a language that is to be found out, and not with one that is told."""
+
+
 def ours(name: str) -> bool:
     """Set by the service for each recording, so never by a pipeline."""
     return name == "audio_url" or name.startswith("webhook_")
@@ -71,6 +77,30 @@ def ours(name: str) -> bool:
 def tells_turns_apart(options: Mapping[str, JsonValue]) -> bool:
     """Whether the transcript will have utterances."""
     return any(options.get(name) is True for name in ("speaker_labels", "multichannel", "dual_channel"))
+
+
+def redacts(options: Mapping[str, JsonValue]) -> bool:
+    """Whether personal data is taken out of the transcript."""
+    return options.get("redact_pii") is True
+
+
+def redacted_audio(options: Mapping[str, JsonValue], *, blank: bool) -> str | None:
+    """The form (`mp3`, `wav`) of the redacted audio that comes of these options; None if none does.
+
+    `blank`: the transcript has no words; then there is none but by a further option (vendor API reference: submit).
+    """
+    if options.get("redact_pii_audio") is not True:
+        return None
+    more = options.get("redact_pii_audio_options")
+    even_blank = isinstance(more, dict) and more.get("return_redacted_no_speech_audio") is True
+    if blank and not even_blank:
+        return None
+    return "wav" if options.get("redact_pii_audio_quality") == "wav" else "mp3"
+
+
+def in_language(options: Mapping[str, JsonValue], language: str) -> dict[str, JsonValue]:
+    """The same transcription for a language that is told, instead of detected."""
+    return {**{name: value for name, value in options.items() if name not in DETECTING}, "language_code": language}
 
 
 def complete(options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
