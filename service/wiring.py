@@ -148,13 +148,8 @@ async def wired(
 
 
 def _results(settings: Settings, aws: Aws) -> Results:
-    match settings.results.place:
-        case Folder(path=path):
-            return FolderResults(path)
-        case Bucket(name=name, prefix=prefix):
-            return BucketResults(aws, name, prefix)
-        case other:
-            assert_never(other)
+    place = settings.results.place
+    return FolderResults(place.path) if isinstance(place, Folder) else BucketResults(aws, place.name, place.prefix)
 
 
 def _limits(settings: Settings) -> Limits:

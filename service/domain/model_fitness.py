@@ -10,10 +10,9 @@ from service.domain.errors import Problem
 from service.domain.model_choice import SOON, Needs, nearest, spoken_of
 from service.domain.pipeline import Pipelines, Prompt
 from service.domain.pipelines.whereabouts import Spot, Whereabouts
-from service.domain.prompts import uses
+from service.domain.prompts import SPEECH, uses
 from service.domain.sizes import MAX_TOKENS
 from service.domain.spelling import shown
-from service.domain.templates import Source
 from service.domain.times import rfc3339
 from service.domain.turns import Request
 
@@ -56,7 +55,7 @@ class Asked:
     @property
     def long(self) -> bool:
         """Whether it grows with the recording."""
-        return uses(self.prompt, Source.TRANSCRIPT) or uses(self.prompt, Source.UTTERANCES)
+        return any(uses(self.prompt, source) for source in SPEECH)
 
     def needs(self) -> Needs:
         parameters = frozenset(name for name in GOVERNED if self.request.get(name) is not None)

@@ -10,6 +10,7 @@ from service.domain.pipelines.answer_schemas import ReadFile, Structure, structu
 from service.domain.pipelines.raw import RawPrompt
 from service.domain.pipelines.shape import Source
 from service.domain.pipelines.toml_lines import Path
+from service.domain.prompts import SPEECH
 from service.domain.spelling import did_you_mean, shown
 from service.domain.templates import Source as VariableSource
 from service.domain.templates import Variable, parse
@@ -120,8 +121,7 @@ def check_said(each: Draft, source: Source, *, utterances: bool) -> Iterator[Pro
         what = "`{{ utterances }}` needs a transcript with speakers or channels"
         cure = "set `speaker_labels = true` (or `multichannel = true`) below `[pipelines.transcript]`"
         yield source.problem(_where(each, VariableSource.UTTERANCES), what, cure, "utterances")
-    speech = {VariableSource.TRANSCRIPT, VariableSource.UTTERANCES, VariableSource.PARAGRAPHS}
-    content = {*speech, VariableSource.ANSWER}
+    content = {*SPEECH, VariableSource.ANSWER}
     if each.said and not faulty and not each.broken and not content & set(sources):
         what = "the prompt uses neither the transcript nor another answer"
         yield source.problem(each.path, what, "put `{{ transcript }}` where the transcript belongs")
