@@ -74,6 +74,8 @@ def next_run(job: Job, status: Status, now: float, *, repin: bool) -> Job:
             "prompt_trouble": {},
             "prompt_failures": {},
             "looks": 0,
+            # What was not ready in time may be by now.
+            "redacted_audio": job.redacted_audio or None,
             "submitted_at": now if status is Status.SUBMITTED else job.submitted_at,
             # What the vendor no longer has is asked about with our own copy.
             "forgotten": job.forgotten or any(each.code is Code.TRANSCRIPT_MISSING for each in failed),
