@@ -153,13 +153,8 @@ def _results(settings: Settings, aws: Aws) -> Results:
 
 
 def _limits(settings: Settings) -> Limits:
-    match settings.results.place:
-        case Folder():
-            return FOLDER
-        case Bucket(prefix=prefix):
-            return limits(prefix)
-        case other:
-            assert_never(other)
+    place = settings.results.place
+    return FOLDER if isinstance(place, Folder) else limits(place.prefix)
 
 
 def _events(settings: Settings, aws: Aws) -> Events:

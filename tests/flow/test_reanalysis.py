@@ -174,3 +174,29 @@ async def asked(premises: Premises, selection: Selection | None = None, **more: 
         selection=selection or selected(), **{"dry_run": False, "yes": True, "wait": False, "json": True, **more}
     )
     return await reanalyzed(premises.settings, order)
+
+
+async def test_paragraphs_that_were_never_asked_about_are_ours_where_the_vendor_has_the_transcript_no_longer(
+    premises: Premises, capsys: pytest.CaptureFixture[str]
+) -> None:
+    premises.pipelines(PIPELINES + "\n[pipelines.outputs]\nkeep_transcript = false\n")
+    async with premises.serving():
+        premises.drop("one.wav", "The kettle leaks.", "We send another one on Friday.")
+        await premises.heard(1)
+        await ended(premises)
+        divided = '[[pipelines.prompts]]\nname = "outline"\nprompt = "Outline:\\n\\n{{ paragraphs }}"\n'
+        premises.pipelines(PIPELINES + divided + "\n[pipelines.outputs]\nkeep_transcript = false\n")
+        said = "Outline:\\n\\nThe kettle leaks. We send another one on Friday."
+        set_faults(premises.standin, {"on": "ask", "do": "say", "content": "seen", "match": {"contains": said}})
+        assert await asked(premises, dry_run=True) == 0
+        assert premises.keys("paragraphs.json") == [], "looking keeps nothing"
+        assert await asked(premises) == 0
+        _, second = await premises.heard(2)
+        await ended(premises)
+        capsys.readouterr()
+        # Nothing is left to ask.
+        assert await asked(premises) == 0
+        assert json.loads(capsys.readouterr().out)["left_alone"] == {"same": 1}
+    assert second["data"]["answers"]["outline"]["content"] == "seen"
+    assert totals(premises.standin)["asks_billed"] == 4 + 1
+    assert "captions" not in ledger(premises.standin)["calls"]
