@@ -1,16 +1,17 @@
 """What the stages may do to the world, in our verbs. Each docstring says what may be raised."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.domain.allowance import Granted, Window
 from service.domain.catalogue import Models
 from service.domain.completion import Completion
 from service.domain.events import Attribute
 from service.domain.job import JobId, Recording, TranscriptId
 from service.domain.transcript import Listed, Paragraph, Reading
-from service.engine.row import Entry, Row, RowId
+from service.engine.row import Depth, Entry, Lane, Row, RowId, Waiting
 from service.engine.table import Table
 
 
@@ -102,15 +103,51 @@ class Catalogue(Protocol):
         ...
 
 
-class RateBudget(Protocol):
-    """Who may ask a model now."""
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How things stand with a model: requests a window that are ours (None: no limit is known) and that were granted.
 
-    async def take(self, model: str) -> float:
-        """Seconds to wait before asking `model`; 0 means: one request is granted."""
+    `ends_at`: when the next window begins (epoch seconds), None while none has begun. `queued` jobs wait for `requests`
+    requests, which takes about `seconds`.
+    """
+
+    model: str
+    allowance: int | None
+    granted: int
+    ends_at: float | None
+    queued: int
+    requests: int
+    seconds: float
+
+
+class RateBudget(Protocol):
+    """Who may ask a model now, and who waits for that; shared by all who use the store. Raises StoreTrouble."""
+
+    async def take(self, model: str, wanted: int, *, newcomer: Row | None = None) -> Granted:
+        """As many of the `wanted` requests as there is room for, in one write.
+
+        A `newcomer`, who has not waited in the model's queue, gets none while others who wait go before it.
+        """
+        ...
+
+    async def give_back(self, model: str, granted: Granted) -> None:
+        """These were granted and will not be made."""
         ...
 
     async def exhausted(self, model: str, retry_after: float) -> None:
         """The other side refused: nobody asks `model` for so many seconds."""
+        ...
+
+    async def line(self, model: str, limit: int, served: int) -> Sequence[Waiting]:
+        """At most `limit` jobs that wait for the model, in the order of their turn (`rules.in_turn`)."""
+        ...
+
+    async def wait(self, model: str) -> float:
+        """Seconds until all that waits for the model is asked, at the present rate."""
+        ...
+
+    async def standings(self) -> Sequence[Standing]:
+        """How things stand with each model that was ever asked for."""
         ...
 
 
@@ -332,6 +369,30 @@ class Books(Protocol):
         ...
 
 
+class Queues(Protocol):
+    """The rows that wait in queues. Raises StoreTrouble."""
+
+    async def heads(self, queue: str, lane: Lane, limit: int) -> Sequence[Waiting]:
+        """The oldest of those that wait and that nobody is at."""
+        ...
+
+    async def depths(self, queue: str | None = None) -> Sequence[Depth]:
+        """How many wait, in this queue or in all; may be some time old where counting costs much."""
+        ...
+
+
+class Budgets(Protocol):
+    """What is known of each model's allowance, by model. Raises StoreTrouble."""
+
+    async def change(self, model: str, decide: Callable[[Window], Window]) -> Window:
+        """What `decide` makes of the window as it stands; written unless it is the very same. May ask it repeatedly."""
+        ...
+
+    async def all(self) -> Mapping[str, Window]:
+        """Every window that was ever written."""
+        ...
+
+
 class Store(Protocol):
     """An open job store: the ports that it serves, whichever engine keeps it."""
 
@@ -347,6 +408,10 @@ class Store(Protocol):
     def unmatched(self) -> Unmatched: ...
     @property
     def books(self) -> Books: ...
+    @property
+    def queues(self) -> Queues: ...
+    @property
+    def budgets(self) -> Budgets: ...
 
     async def ready(self) -> None:
         """Returns if the engine answers and may be worked with. Raises StoreTrouble."""

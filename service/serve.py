@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,9 +34,10 @@ from service.ops.model_watch import HEAR_EVERY, watch_over
 from service.ports import Results, Store
 from service.settings.load import Settings
 from service.stages.context import Context
+from service.stages.dispatch import Dispatch
 from service.stages.drop import Drop
 from service.stages.limits import freed
-from service.stages.overview import overview
+from service.stages.overview import Overview, overview
 from service.stages.step import step
 from service.wiring import Amazon, amazon, drops, intake, opened_store, refuse_missing, wired
 
@@ -111,9 +112,10 @@ async def running(
     ):
         await refuse_missing(settings, aws)
         async with _store(settings, aws) as store, wired(settings, pipelines, store, aws, metrics) as context:
-            workers = _workers(settings, context)
+            dispatch = Dispatch(context)
+            workers = _workers(settings, context, dispatch)
             heart = Heartbeat(
-                lambda: overview(context.ports.jobs, context.now()),
+                lambda: _seen(context),
                 lambda: metrics.total(CALLBACKS_LOST),
                 every=heartbeat_every,
             )
@@ -126,7 +128,7 @@ async def running(
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
             watching = asyncio.ensure_future(drops(settings, store, drop, aws, metrics).watch(drop.take))
-            upkeep = (_upkeep(settings, store), _limits(context), heart.beat(), watch.watch())
+            upkeep = (_upkeep(settings, store), _limits(context), heart.beat(), watch.watch(), dispatch.serve(workers))
             beside = [watching, *(asyncio.ensure_future(each) for each in upkeep)]
             failed = asyncio.ensure_future(_first_failure([*tasks, *beside]))
             addresses = Addresses(public=_url(public), ops=_url(private))
@@ -155,7 +157,7 @@ async def _store(settings: Settings, aws: Amazon) -> AsyncIterator[Store]:
         raise Refused([Problem(place="AFTERWORD_JOBS", what=str(trouble), cure=cure)]) from trouble
 
 
-def _workers(settings: Settings, context: Context) -> Workers:
+def _workers(settings: Settings, context: Context, dispatch: Dispatch) -> Workers:
     return Workers(
         context.ports.table,
         lambda hold: step(hold, context),
@@ -164,7 +166,12 @@ def _workers(settings: Settings, context: Context) -> Workers:
         clock=context.clock,
         monotonic=time.monotonic,
         random=context.random,
+        queued=dispatch.queued,
     )
+
+
+def _seen(context: Context) -> Awaitable[Overview]:
+    return overview(context.ports.jobs, context.ports.budget, context.now())
 
 
 def _public(settings: Settings, context: Context, store: Store, workers: Workers) -> ASGIApp:
@@ -190,7 +197,7 @@ def _private(settings: Settings, context: Context, drop: Drop, aws: Amazon, metr
     return ops(
         jobs=context.ports.jobs,
         operations=Operations(context, drop, aws, inbox=settings.inbox, base=Path.cwd()),
-        scrapes=Scrapes(metrics, lambda: overview(context.ports.jobs, context.now()), clock=time.monotonic),
+        scrapes=Scrapes(metrics, lambda: _seen(context), clock=time.monotonic),
         token=token.get_secret_value() if token else None,
         now=context.clock,
     )

@@ -16,7 +16,7 @@ from service.adapters.assemblyai.in_work import InWork
 from service.adapters.assemblyai.renditions import Renditions
 from service.adapters.assemblyai.transcripts import Transcripts
 from service.adapters.aws import Aws
-from service.adapters.budget.process import ProcessBudget
+from service.adapters.budget.fleet import FleetBudget
 from service.adapters.drops import objects
 from service.adapters.drops.describe import describe
 from service.adapters.drops.folder import Folder as FolderDrops
@@ -31,6 +31,7 @@ from service.adapters.recordings.files import Files
 from service.adapters.recordings.objects import Objects
 from service.adapters.results.bucket import BucketResults, limits
 from service.adapters.results.folder import FolderResults
+from service.domain.allowance import Terms as Allowances
 from service.domain.errors import Problem, Refused
 from service.domain.job import STEPS, JobId, Recording
 from service.domain.objects import ObjectPlace, ours
@@ -47,6 +48,7 @@ from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
+from service.stages.purse import Grants
 from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
@@ -114,7 +116,8 @@ async def wired(
     """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
     async with open_client() as client:
         vendor, in_work = settings.vendor, InWork()
-        budget = ProcessBudget(share=vendor.llm_share, unheard=UNHEARD, monotonic=time.monotonic)
+        allowances = Allowances(share=vendor.llm_share, unheard=UNHEARD)
+        budget = FleetBudget(store.budgets, store.queues, terms=allowances, clock=time.time)
         ports = Ports(
             table=store.table,
             jobs=store.jobs,
@@ -130,7 +133,7 @@ async def wired(
             results=_results(settings, aws),
             events=_events(settings, aws),
         )
-        yield Context(
+        context = Context(
             ports=ports,
             terms=terms(settings),
             pipelines=pipelines,
@@ -140,11 +143,16 @@ async def wired(
             spending=Spending(time.monotonic),
             completions=Completions(),
             refusals=Refusals(time.monotonic),
+            grants=Grants(),
             tally=tally,
             clock=time.time,
             random=random.Random(),  # noqa: S311  # spreads retries, keeps no secret
             documents=Semaphore(DOCUMENTS),
         )
+        try:
+            yield context
+        finally:
+            await budget.settled()
 
 
 def _results(settings: Settings, aws: Aws) -> Results:

@@ -7,7 +7,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from service.cli.figures import when
+from service.cli.figures import count, when
+from service.domain.allowance import model_of
 from service.domain.errors import Code, Gate
 from service.domain.job import Job, Status
 from service.domain.limits import limited
@@ -92,13 +93,20 @@ def _more(row: Row, job: Job | None) -> str:
     if job.verdict is not None and row.ended:
         error = job.verdict.error
         return told(f"{error.code}: {error.message}") if error else job.verdict.skipped or job.verdict.outcome
+    if (place := _place(row)) is not None:
+        return place
+    if job.trouble is not None:
+        return told(f"trying again: {job.trouble.last}")
+    return f"run {job.run}" if job.run > 1 else ""
+
+
+def _place(row: Row) -> str | None:
+    """Where it waits, if it waits for more than its time."""
     if limited(row.parked):
         return "waits for the next month: its pipeline has reached its limit"
     if row.parked:
         return f"waits for the account ({row.parked})"
-    if job.trouble is not None:
-        return told(f"trying again: {job.trouble.last}")
-    return f"run {job.run}" if job.run > 1 else ""
+    return f"waits for its turn at {model_of(row.queue)}" if row.queue else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +144,8 @@ def _at(gate: Closed, row: Row, now: float) -> Waits:
 
 
 def _reason(row: Row, job: Job) -> str:
+    if row.queue:
+        return f"its turn at {model_of(row.queue)}, whose allowance is spent ({count(row.wants, 'request')} to make)"
     if job.trouble is not None:
         return told(f"the next try, after {job.trouble.attempts} that failed: {job.trouble.last}")
     if row.claims > 1:
@@ -144,7 +154,7 @@ def _reason(row: Row, job: Job) -> str:
         case Status.SUBMITTED:
             return "AssemblyAI's callback; without one the service asks by itself"
         case Status.TRANSCRIBED:
-            return "an allowance of the LLM Gateway, or the next try of a prompt"
+            return "the next try of a prompt"
         case _:
             return "its due time"
 

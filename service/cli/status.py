@@ -17,7 +17,7 @@ from service.domain.job import Status
 from service.domain.masking import told
 from service.domain.pipeline import Pipelines
 from service.domain.times import rfc3339
-from service.ports import Closed, Count
+from service.ports import Closed, Count, Standing
 from service.settings.groups import JobStore, PipelinesPlace
 from service.settings.load import Settings
 from service.stages.overview import Overview, overview
@@ -53,11 +53,12 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="The result as J
 
 async def _looked(settings: Settings) -> Picture:
     async with context_for(settings, Pipelines(pipelines=())) as context:
-        seen = await overview(context.ports.jobs, time.time())
+        seen = await overview(context.ports.jobs, context.ports.budget, time.time())
         return Picture(
             now=seen.now,
             counts=seen.counts,
             lately=seen.lately,
+            models=seen.models,
             closed=await context.ports.gates.closed(),
             digest=_digest(settings),
         )
@@ -80,6 +81,7 @@ def lines(found: Picture) -> Sequence[str]:
     facts = [
         ("due now", count(found.due, "job") + (f", the oldest since {when(oldest, found.now)}" if oldest else "")),
         ("backlog", _backlog(found.backlog)),
+        ("queued", count(found.queued, "job")),
         ("parked", count(found.parked, "job")),
         ("over a limit", count(found.limited, "job")),
         ("failed", count(found.failed, "job")),
@@ -89,7 +91,7 @@ def lines(found: Picture) -> Sequence[str]:
         ),
         ("pipelines", found.digest or "the file cannot be read: see `afterword check`"),
     ]
-    return [*table, "", *columns(facts), *(_gate(each, found.now) for each in found.closed)]
+    return [*table, "", *columns(facts), *_models(found), *(_gate(each, found.now) for each in found.closed)]
 
 
 def view(found: Picture) -> dict[str, object]:
@@ -112,6 +114,19 @@ def view(found: Picture) -> dict[str, object]:
         "backlog_seconds": found.backlog,
         "parked": found.parked,
         "limited": found.limited,
+        "queued": found.queued,
+        "models": [
+            {
+                "model": each.model,
+                "allowance": each.allowance,
+                "used": each.granted,
+                "next_window_at": None if each.ends_at is None else rfc3339(each.ends_at),
+                "queued": each.queued,
+                "queued_requests": each.requests,
+                "backlog_seconds": each.seconds,
+            }
+            for each in found.models
+        ],
         "last_callback_at": None if found.lately.last_callback_at is None else rfc3339(found.lately.last_callback_at),
         "failed": found.failed,
         "shut_gates": [
@@ -130,7 +145,26 @@ def view(found: Picture) -> dict[str, object]:
 def _backlog(seconds: float | None) -> str:
     if seconds is None:
         return "unknown: no job has ended in the last ten minutes"
-    return f"about {lasting(seconds)} at the rate of the last ten minutes" if seconds else "none"
+    return f"about {lasting(seconds)} at the present rate" if seconds else "none"
+
+
+def _models(found: Picture) -> Sequence[str]:
+    """What may be asked of each model, and who waits for that."""
+    if not found.models:
+        return []
+    titles = ("model", "used", "next window", "queued", "requests", "backlog")
+    return ["", *columns([titles, *(_model(each, found.now) for each in found.models)])]
+
+
+def _model(each: Standing, now: float) -> Sequence[str]:
+    return (
+        each.model,
+        f"{each.granted:,} of {each.allowance:,}" if each.allowance is not None else "no limit known",
+        f"in {lasting(each.ends_at - now)}" if each.ends_at is not None else "-",
+        f"{each.queued:,}" if each.queued else "-",
+        f"{each.requests:,}" if each.requests else "-",
+        lasting(each.seconds) if each.queued else "-",
+    )
 
 
 def _gate(closed: Closed, now: float) -> str:

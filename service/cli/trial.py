@@ -30,6 +30,7 @@ from service.settings.groups import Callbacks, EventsPlace, JobStore, ResultsPla
 from service.settings.load import Settings
 from service.stages import drop
 from service.stages.context import Context
+from service.stages.dispatch import Dispatch
 from service.stages.step import step
 from service.wiring import Amazon, opened_store, wired
 
@@ -183,6 +184,7 @@ async def _transcribed(job: Job, row: Row, before: Known, context: Context) -> R
 
 
 async def _worked(row_id: RowId, context: Context, lease: float, shown: Progress) -> Row:
+    dispatch = Dispatch(context)
     workers = Workers(
         context.ports.table,
         lambda hold: step(hold, context),
@@ -192,13 +194,16 @@ async def _worked(row_id: RowId, context: Context, lease: float, shown: Progress
         monotonic=time.monotonic,
         random=context.random,
         poll=LOOK_EVERY,
+        queued=dispatch.queued,
     )
-    serving = asyncio.ensure_future(workers.serve())
+    working, calling = asyncio.ensure_future(workers.serve()), asyncio.ensure_future(dispatch.serve(workers))
     try:
         return await _ended(row_id, context, shown)
     finally:
+        calling.cancel()
         await workers.stop(GRACE)
-        await serving
+        await working
+        await asyncio.gather(calling, return_exceptions=True)
 
 
 async def _ended(row_id: RowId, context: Context, shown: Progress) -> Row:

@@ -24,6 +24,7 @@ def view(row: Row) -> dict[str, object]:
         "due_at": _time(row.due_at),
         "leased_until": _time(row.lease_until or None),
         "parked": row.parked,
+        "queue": row.queue,
         "callbacks": row.callbacks,
         "claims_without_progress": row.claims,
         "transcript_id": row.subject,

@@ -29,6 +29,7 @@ class Hold:
         self._unsure = False
         self._shielded = False
         self._turn = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
         self._writes: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,15 +75,18 @@ class Hold:
     async def renew(self) -> float:
         """Hold for a full lease more; the seconds that leaves. Raises LeaseLost, StoreTrouble.
 
-        A paid request starts only right after this.
+        A paid request starts only right after this. One renewal serves all who asked before it began.
         """
 
         async def write() -> None:
+            self._renewal = None
             since = self._monotonic()
             await self._table.renew(self._row.id, self._row.token, progress=self._progressed)
             self._until = since + self._lease
 
-        await self._to_its_end(write)
+        if self._renewal is None or self._renewal.done():
+            self._renewal = self._begun(write)
+        await asyncio.shield(self._renewal)
         return self.left()
 
     async def hand_back(self, due_at: float, *, progress: bool) -> None:
@@ -95,7 +99,15 @@ class Hold:
             if self._unsure:
                 # A save failed; whether it was written is not known, and its facts must not be overwritten.
                 row = await self._table.renew(row.id, row.token)
-            save = Save(status=row.status, facts=row.facts, due_at=due_at, progress=progress, parked=row.parked)
+            save = Save(
+                status=row.status,
+                facts=row.facts,
+                due_at=due_at,
+                progress=progress,
+                parked=row.parked,
+                queue=row.queue,
+                wants=row.wants,
+            )
             self._row = await self._table.save(row.id, row.token, save)
             self._shielded = False
 
@@ -121,10 +133,13 @@ class Hold:
 
     async def _to_its_end(self, write: Callable[[], Coroutine[object, object, None]]) -> None:
         """One write at a time, each in a task of its own, which a cancelled caller leaves behind."""
+        await asyncio.shield(self._begun(write))
+
+    def _begun(self, write: Callable[[], Coroutine[object, object, None]]) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._guarded(write))
         self._writes.add(task)
         task.add_done_callback(self._written)
-        await asyncio.shield(task)
+        return task
 
     def _written(self, task: asyncio.Task[None]) -> None:
         self._writes.discard(task)

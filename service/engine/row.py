@@ -27,7 +27,8 @@ class Row:
     `due_at` is None exactly when the row has ended. `lease_until` is 0 while nobody holds it. `claims` counts claims in
     a row that brought no progress. `callbacks` counts what the outside said, `callbacks_checked` how much of that has
     been looked into.
-    `subject` is the outside's own name for the work, once known. `parked` names the gate that the row waits at.
+    `subject` is the outside's own name for the work, once known. `parked` names the gate that the row waits at; `queue`
+    the queue that it waits in for its share of something scarce, of which it could use `wants` pieces at once.
     """
 
     id: RowId
@@ -45,6 +46,8 @@ class Row:
     callbacks_checked: int = 0
     subject: str | None = None
     parked: str | None = None
+    queue: str | None = None
+    wants: int = 0
     schema: int = 1
 
     @property
@@ -70,7 +73,8 @@ class Save:
     `heard` is the number of callbacks that this save answers: those counted at the claim, and only if the outside
     was asked after it (or will be at `due_at`). `progress` False keeps the count of fruitless claims. `subject` None
     keeps the one there is. `parked` names the gate that the row now waits at, until `due_at` at the latest; None: at
-    none. `owns` is a name no two rows may own (the vendor's id of paid work); `names` are more to find the row by.
+    none. `queue` names the queue that it waits in, for `wants` pieces, until somebody has them for it, or `due_at`.
+    `owns` is a name no two rows may own (the vendor's id of paid work); `names` are more to find the row by.
     `entry` goes into the books with this very save, or neither is written.
     """
 
@@ -82,6 +86,8 @@ class Save:
     progress: bool = True
     subject: str | None = None
     parked: str | None = None
+    queue: str | None = None
+    wants: int = 0
     owns: str | None = None
     names: tuple[str, ...] = ()
     entry: Entry | None = None
@@ -105,3 +111,23 @@ class Callback:
 
     row_id: RowId
     subject: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A row's place in a queue: within its lane the oldest goes first."""
+
+    id: RowId
+    lane: Lane
+    created_at: float
+    wants: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depth:
+    """How many rows of a lane wait in a queue, and how many pieces they want together."""
+
+    queue: str
+    lane: Lane
+    rows: int
+    wants: int

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from service.engine.errors import IllegalStep, LeaseLost
-from service.engine.row import Callback, Heard, Lane, Row, RowId, Save, Token
+from service.engine.row import Callback, Heard, Lane, Row, RowId, Save, Token, Waiting
 
 SCHEMA: Final = 1
 """The version of a row that this code understands; rows of another version are left alone."""
@@ -76,9 +76,41 @@ def picked(
     return chosen
 
 
+def in_turn(fresh: Sequence[Waiting], backfill: Sequence[Waiting], served: int) -> Sequence[Waiting]:
+    """The order in which waiting rows get their share, out of each lane's, oldest first: fresh before backfill.
+
+    `served` is how many this process has served before: every eighth is the oldest backfill, so that none starves.
+    """
+    lanes = [list(fresh), list(backfill)]
+    order: list[Waiting] = []
+    while any(lanes):
+        backfills_turn = (served + len(order) + 1) % ANY_LANE_EVERY == 0
+        lane = (lanes[1] or lanes[0]) if backfills_turn else (lanes[0] or lanes[1])
+        order.append(lane.pop(0))
+    return order
+
+
+def precedes(waiting: Waiting, row: Row) -> bool:
+    """Whether what waits goes before a row that has not waited yet."""
+    if waiting.lane is not row.lane:
+        return waiting.lane is Lane.FRESH
+    return (waiting.created_at, waiting.id) < (row.created_at, row.id)
+
+
 def claimable(row: Row, now: float) -> bool:
     """Both the due time and the lease (with its rest) must be past."""
     return row.due_at is not None and row.due_at <= now and row.claimable_at <= now
+
+
+def callable_from(row: Row, queue: str, now: float) -> bool:
+    """Whether the row waits in this queue, due or not, and nobody is at it."""
+    return row.due_at is not None and row.queue == queue and row.claimable_at <= now
+
+
+def called_up(row: Row, now: float, lease: float) -> Row:
+    """The row claimed out of its queue, which it leaves; should its holder vanish, it is due when the lease is over."""
+    due_at = now if row.due_at is None else min(row.due_at, now)
+    return replace(claimed(row, now, lease), due_at=due_at, queue=None, wants=0)
 
 
 def claimed(row: Row, now: float, lease: float) -> Row:
@@ -134,6 +166,8 @@ def saved(row: Row, token: Token, save: Save, now: float, steps: Steps) -> Row:
         callbacks_checked=checked,
         subject=save.subject if save.subject is not None else row.subject,
         parked=save.parked,
+        queue=save.queue,
+        wants=save.wants,
     )
 
 
@@ -173,6 +207,8 @@ def reopened(row: Row, status: str, facts: Mapping[str, object], lane: Lane, now
         token=Token(row.token + 1),
         claims=0,
         parked=None,
+        queue=None,
+        wants=0,
     )
 
 

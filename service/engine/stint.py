@@ -38,6 +38,7 @@ class Stint:
         lease: float,
         clock: Callable[[], float],
         stopping: Callable[[], bool],
+        queued: Callable[[str], None],
         outage: Outage,
     ) -> None:
         self._hold = hold
@@ -45,6 +46,7 @@ class Stint:
         self._lease = lease
         self._clock = clock
         self._stopping = stopping
+        self._queued = queued
         self._outage = outage
         self._log = structlog.get_logger()
         self._running: asyncio.Future[Save] | None = None
@@ -98,6 +100,8 @@ class Stint:
         try:
             save = self._onward(self._running.result())
             await self._insist(lambda: self._hold.save(save))
+            if save.queue is not None:
+                self._queued(save.queue)
         except Exception as error:  # noqa: BLE001  told apart there
             await self._failed(cause_of(error))
             return False

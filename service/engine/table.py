@@ -19,12 +19,15 @@ class Table(Protocol):
         """
         ...
 
-    async def claim(self, limit: int, *, only: Sequence[RowId] | None = None) -> Sequence[Row]:
+    async def claim(
+        self, limit: int, *, only: Sequence[RowId] | None = None, queue: str | None = None
+    ) -> Sequence[Row]:
         """At most `limit` rows that are due and free, each under a new token.
 
         Rows of a status or a schema version that this process does not know are left alone.
         Fresh before backfill, at random within the hundred longest due; every eighth claim takes the longest due of any
-        lane. With `only`, none but these rows are considered. Two callers never get the same row.
+        lane. With `only`, none but these rows are considered; with `queue` too, those of them that wait in it, due or
+        not, and they leave it. Two callers never get the same row.
         """
         ...
 

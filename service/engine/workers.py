@@ -40,7 +40,9 @@ class Workers:
         monotonic: Callable[[], float],
         random: Random,
         poll: float = POLL,
+        queued: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`queued` is told the queue of each row that was saved as waiting in one."""
         self._table = table
         self._run = run
         self._concurrency = concurrency
@@ -49,6 +51,7 @@ class Workers:
         self._monotonic = monotonic
         self._random = random
         self._poll = poll
+        self._queued = queued
         self._stints: dict[asyncio.Task[None], Stint] = {}
         self._woken: dict[RowId, None] = {}
         self._something = asyncio.Event()
@@ -61,6 +64,20 @@ class Workers:
     def stopping(self) -> bool:
         """No more work is taken."""
         return self._stopping
+
+    @property
+    def free(self) -> int:
+        """Rows that could be begun now."""
+        return 0 if self._stopping else max(0, self._concurrency - len(self._stints))
+
+    async def begin(self, row_ids: Sequence[RowId], queue: str) -> Sequence[RowId]:
+        """Claim these out of their queue and work on them; those that were to be had. Raises StoreTrouble."""
+        # In a task of its own: rows that were claimed are worked on even if the caller is cancelled.
+        return await asyncio.shield(asyncio.ensure_future(self._called_up(row_ids, queue)))
+
+    async def _called_up(self, row_ids: Sequence[RowId], queue: str) -> Sequence[RowId]:
+        async with self._claiming:
+            return await self._begin(row_ids, queue)
 
     def wake(self, row_id: RowId | None = None) -> None:
         """Something is due: take it at once if a worker is free; otherwise it is found when one is, here or elsewhere.
@@ -128,19 +145,18 @@ class Workers:
         async with self._claiming:
             woken = list(self._woken)
             self._woken.clear()
-            claimed = await self._begin(woken) if woken else 0
-            return claimed + await self._begin(None) > 0
+            claimed = await self._begin(woken) if woken else []
+            return len(claimed) + len(await self._begin(None)) > 0
 
-    async def _begin(self, only: Sequence[RowId] | None) -> int:
-        """Claim into the free places and begin; how many."""
-        free = self._concurrency - len(self._stints)
-        if free <= 0 or self._stopping:
-            return 0
+    async def _begin(self, only: Sequence[RowId] | None, queue: str | None = None) -> Sequence[RowId]:
+        """Claim into the free places and begin; which."""
+        if not self.free:
+            return []
         since = self._monotonic()
-        rows = await self._table.claim(free, only=only)
+        rows = await self._table.claim(self.free, only=only, queue=queue)
         for row in rows:
             self._work(row, since)
-        return len(rows)
+        return [row.id for row in rows]
 
     def _work(self, row: Row, since: float) -> None:
         stint = Stint(
@@ -149,6 +165,7 @@ class Workers:
             lease=self._lease,
             clock=self._clock,
             stopping=lambda: self._stopping,
+            queued=self._queued,
             outage=self._outage,
         )
         task = asyncio.create_task(stint.work(), name=f"work:{row.id}")

@@ -59,6 +59,7 @@ def figures(seen: Overview | None) -> Mapping[str, object]:
         "waiting": seen.waiting if seen else None,
         "parked": seen.parked if seen else None,
         "limited": seen.limited if seen else None,
+        "queued": seen.queued if seen else None,
         "failed": seen.failed if seen else None,
         "backlog_seconds": None if backlog is None else round(backlog, 1),
         "jobs": {str(status): rows for status, rows in seen.by_status.items()} if seen else None,

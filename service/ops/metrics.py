@@ -55,10 +55,17 @@ class Standing(Collector):
         yield GaugeMetricFamily("afterword_parked_jobs", told, value=seen.parked)
         told = "Jobs that wait at the monthly limit of their pipeline"
         yield GaugeMetricFamily("afterword_limited_jobs", told, value=seen.limited)
+        queued = GaugeMetricFamily("afterword_queued_jobs", "Jobs that wait for a model's allowance", labels=("model",))
+        told = "Requests that those jobs could make now"
+        requests = GaugeMetricFamily("afterword_queued_requests", told, labels=("model",))
+        for each in seen.models:
+            queued.add_metric((each.model,), each.queued)
+            requests.add_metric((each.model,), each.requests)
+        yield from (queued, requests)
         told = "For how long the oldest due job is due"
         yield GaugeMetricFamily("afterword_oldest_due_seconds", told, value=seen.oldest_due_seconds)
         if seen.backlog is not None:
-            told = "Until what waits for us is done, at the rate of the last ten minutes; absent while there is no rate"
+            told = "Until what waits for us is done, at the present rate; absent while there is none"
             yield GaugeMetricFamily("afterword_backlog_seconds", told, value=seen.backlog)
 
 

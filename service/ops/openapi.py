@@ -90,6 +90,7 @@ _SCHEMAS: Final[Mapping[str, Any]] = {
             "due_at": _NULLABLE_TEXT,
             "leased_until": _NULLABLE_TEXT,
             "parked": _NULLABLE_TEXT,
+            "queue": _NULLABLE_TEXT,
             "transcript_id": _NULLABLE_TEXT,
             "readable": {"type": "boolean", "description": "False: another version wrote it; the rest is left out."},
             "pipeline": {"type": "string"},

@@ -1,12 +1,13 @@
 """transcribed → decided: ask every prompt what has not been answered, then fix the verdict of the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 import structlog
 
 from service.domain import happened
+from service.domain.allowance import queue_of
 from service.domain.errors import Code, Permanent, TranscriptMissing, Transient
 from service.domain.job import Failure, Job, Outcome, Status, Trouble
 from service.domain.pipeline import Pipeline, digest, to_json
@@ -16,6 +17,7 @@ from service.engine.row import Save
 from service.stages.context import Context
 from service.stages.decisions import decided, save
 from service.stages.gates import Parked
+from service.stages.purse import Purse, Queued
 from service.stages.questions import Ended, answered
 from service.stages.redacted import kept_at_once
 from service.stages.requests import Asking
@@ -24,6 +26,9 @@ from service.stages.speech import spoken
 UNKNOWN_AT_MOST: Final = 12
 """Requests for one answer whose outcome nobody knows: each of them may have been billed."""
 
+AT_THE_LATEST: Final = 600.0
+"""Seconds until a job that waits in a queue is looked at anyway, on top of twice what its wait should be."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
@@ -31,6 +36,15 @@ class Wait:
 
     until: float
     gate: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InLine:
+    """The queue that the job waits in, for how many requests, and until when at the latest (epoch seconds)."""
+
+    queue: str
+    wants: int
+    until: float
 
 
 async def analyze(hold: Hold, job: Job, context: Context) -> Save:
@@ -43,15 +57,20 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
     assert job.transcript is not None
     if job.transcript.blank:
         return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
-    asking = Asking(hold=hold, job=job, context=context, spoken=await spoken(job, pipeline, context))
-    ended = await answered(pipeline, asking)
-    if any(isinstance(end, TranscriptMissing) for end in ended.values()):
-        # It went on some day that nobody told us of; what was answered meanwhile is stored, and not asked again.
-        job = job.model_copy(update={"forgotten": True})
-        ended = await answered(pipeline, replace(asking, job=job, spoken=await spoken(job, pipeline, context)))
-    job, failures, waits = _settled(job, ended, context)
-    if waits:
-        return _waiting(job, waits, context)
+    purse = Purse(hold.row, context.grants.collected(hold.row.id), context.ports.budget)
+    try:
+        asking = Asking(hold=hold, job=job, context=context, purse=purse, spoken=await spoken(job, pipeline, context))
+        ended = await answered(pipeline, asking)
+        if any(isinstance(end, TranscriptMissing) for end in ended.values()):
+            # It went on some day that nobody told us of; what was answered meanwhile is stored, and not asked again.
+            job = job.model_copy(update={"forgotten": True})
+            ended = await answered(pipeline, replace(asking, job=job, spoken=await spoken(job, pipeline, context)))
+    finally:
+        await purse.close()
+    line = await _line([end for end in ended.values() if isinstance(end, Queued)], context)
+    job, failures, waits = _settled(job, ended, line, context)
+    if waits or line:
+        return _waiting(job, waits, line, context)
     return _verdict(job, pipeline, failures, context.now())
 
 
@@ -69,8 +88,19 @@ async def _pinned(hold: Hold, job: Job, context: Context) -> tuple[Job, Pipeline
     return job, pipeline
 
 
+async def _line(queued: Collection[Queued], context: Context) -> InLine | None:
+    """Where to wait: for the model that may be asked soonest, for all that wants it now."""
+    if not queued:
+        return None
+    model = min(queued, key=lambda each: each.wait).model
+    # A prompt that uses an answer which waits ends as that does, and wants nothing yet.
+    wants = len({id(each) for each in queued if each.model == model})
+    until = context.now() + AT_THE_LATEST + 2 * await context.ports.budget.wait(model)
+    return InLine(queue=queue_of(model), wants=wants, until=until)
+
+
 def _settled(
-    job: Job, ended: Mapping[str, Ended], context: Context
+    job: Job, ended: Mapping[str, Ended], line: InLine | None, context: Context
 ) -> tuple[Job, Mapping[str, Failure], Sequence[Wait]]:
     """The job with its failures and troubles on record, and what is waited for; whose patience is over has failed."""
     failures = {name: end for name, end in ended.items() if isinstance(end, Failure)}
@@ -82,6 +112,8 @@ def _settled(
             wait = Wait(until=end.until(context.random), gate=end.closed.gate)
             waits.append(wait)
             _rest(troubles, name, wait.until - context.now())
+        elif isinstance(end, Queued):
+            _rest(troubles, name, line.until - context.now() if line else end.wait)
         elif isinstance(end, Transient):
             before = job.prompt_trouble.get(name)
             decision = retry.decide(end, before, now=context.now(), rand=context.random.random())
@@ -106,12 +138,17 @@ def _rest(troubles: dict[str, Trouble], name: str, seconds: float) -> None:
         troubles[name] = rested
 
 
-def _waiting(job: Job, waits: Sequence[Wait], context: Context) -> Save:
+def _waiting(job: Job, waits: Sequence[Wait], line: InLine | None, context: Context) -> Save:
     """Come again when the first of the prompts may be asked again; parked only if all wait for the account."""
+    until = min([*(wait.until for wait in waits), *([line.until] if line else [])])
+    seconds = round(until - context.now(), 1)
+    if line:
+        structlog.get_logger().info(happened.JOB_WAITING, queue=line.queue, wants=line.wants, at_the_latest=seconds)
+        return save(job, Status.TRANSCRIBED, until, queue=line.queue, wants=line.wants)
     first = min(waits, key=lambda wait: wait.until)
     gates = {wait.gate for wait in waits}
-    structlog.get_logger().info(happened.JOB_WAITING, prompts=len(waits), seconds=round(first.until - context.now(), 1))
-    return save(job, Status.TRANSCRIBED, first.until, parked=first.gate if None not in gates else None)
+    structlog.get_logger().info(happened.JOB_WAITING, prompts=len(waits), seconds=seconds)
+    return save(job, Status.TRANSCRIBED, until, parked=first.gate if None not in gates else None)
 
 
 def _verdict(job: Job, pipeline: Pipeline, failures: Mapping[str, Failure], now: float) -> Save:

@@ -24,7 +24,7 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking, *, bef
     """The run's answer to the prompt, given the answers that it uses. First writer wins, and the loser reads.
 
     `before` is what was spent on it already without bringing its answer.
-    Raises Permanent for a prompt that cannot be answered, Transient or Parked for later.
+    Raises Permanent for a prompt that cannot be answered, Transient, Parked or Queued for later.
     """
     there = await known(prompt, used, asking)
     if there is not None:

@@ -15,6 +15,7 @@ from service.ports import Ports
 from service.stages.completions import Completions
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
+from service.stages.purse import Grants
 from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
@@ -51,6 +52,7 @@ class Context:
     spending: Spending
     completions: Completions
     refusals: Refusals
+    grants: Grants
     tally: Tally
     clock: Callable[[], float]
     random: Random

@@ -26,6 +26,8 @@ def save(
     keep_lease: bool = False,
     heard: int = 0,
     parked: str | None = None,
+    queue: str | None = None,
+    wants: int = 0,
     owns: str | None = None,
 ) -> Save:
     """The job's facts as a decision for the engine."""
@@ -38,6 +40,8 @@ def save(
         heard=heard,
         subject=subject,
         parked=parked,
+        queue=queue,
+        wants=wants,
         owns=owns,
         names=(subject,) if subject else (),
     )

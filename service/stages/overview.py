@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.job import Status
-from service.ports import Count, Jobs, Lately
+from service.ports import Count, Jobs, Lately, RateBudget, Standing
 
 RATE_OVER: Final = 600.0
 """Seconds over which the rate is taken that a backlog is measured by."""
@@ -20,6 +20,7 @@ class Overview:
     now: float
     counts: Sequence[Count]
     lately: Lately
+    models: Sequence[Standing] = ()
 
     def total(self, status: str) -> int:
         """Jobs of that status, in whichever lane."""
@@ -44,6 +45,11 @@ class Overview:
         return sum(each.limited for each in self.counts)
 
     @property
+    def queued(self) -> int:
+        """Jobs that wait for a model's allowance."""
+        return sum(each.queued for each in self.models)
+
+    @property
     def waiting(self) -> int:
         """Jobs that are at the vendor."""
         return self.total(Status.SUBMITTED)
@@ -54,11 +60,18 @@ class Overview:
 
     @property
     def backlog(self) -> float | None:
-        """Seconds until what waits for us is done at the rate of the last ten minutes; None while there is no rate."""
-        waiting = sum(each.rows for each in self.counts if each.status in OURS)
+        """Seconds until what waits for us is done; None while that cannot be told.
+
+        What waits for a model by the rate that it is asked at, the rest at the rate of the last ten minutes.
+        """
+        longest = max((each.seconds for each in self.models), default=0.0)
+        # The counts and the queues are looked at one after the other, and may differ.
+        waiting = max(0, sum(each.rows for each in self.counts if each.status in OURS) - self.queued)
         if not waiting:
-            return 0.0
-        return waiting * RATE_OVER / self.lately.ended if self.lately.ended else None
+            return longest
+        if not self.lately.ended:
+            return longest or None
+        return max(longest, waiting * RATE_OVER / self.lately.ended)
 
     @property
     def oldest_due_at(self) -> float | None:
@@ -70,6 +83,7 @@ class Overview:
         return max(0.0, self.now - self.oldest_due_at) if self.oldest_due_at is not None else 0.0
 
 
-async def overview(jobs: Jobs, now: float) -> Overview:
+async def overview(jobs: Jobs, budget: RateBudget, now: float) -> Overview:
     """What the store says `now`, epoch seconds. Raises StoreTrouble."""
-    return Overview(now=now, counts=await jobs.counts(), lately=await jobs.lately(now - RATE_OVER))
+    models = await budget.standings()
+    return Overview(now=now, counts=await jobs.counts(), lately=await jobs.lately(now - RATE_OVER), models=models)

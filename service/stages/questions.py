@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -15,9 +16,10 @@ from service.engine.errors import StoreTrouble
 from service.stages.ask import ask
 from service.stages.combine import Shares, combine
 from service.stages.gates import Parked
+from service.stages.purse import Queued
 from service.stages.requests import Asking
 
-Later = Transient | Parked | TranscriptMissing
+Later = Transient | Parked | Queued | TranscriptMissing
 """`TranscriptMissing`: the vendor has the transcript no longer, and our own copy was not tried yet."""
 Ended = Answer | Failure | Later
 """What came of a prompt for now."""
@@ -47,10 +49,12 @@ async def _together(
         if isinstance(found, dict) and prompt.name not in asking.job.prompt_failures:
             used[prompt.name] = found
     try:
-        return await combine([prompt for prompt in members if prompt.name in used], used, asking)
+        with asking.purse.hand() as hand:
+            own = replace(asking, purse=hand)
+            return await combine([prompt for prompt in members if prompt.name in used], used, own)
     except Permanent as error:
         return error if isinstance(error, TranscriptMissing) and _own_copy_untried(asking) else {}
-    except (Transient, Parked, StoreTrouble) as later:
+    except (Transient, Parked, Queued, StoreTrouble) as later:
         return StorageTrouble(str(later)) if isinstance(later, StoreTrouble) else later
 
 
@@ -70,10 +74,11 @@ async def _one(
     if not isinstance(used, dict):
         return used
     try:
-        return await ask(prompt, used, asking, before=shares.get(prompt.name))
+        with asking.purse.hand() as hand:
+            return await ask(prompt, used, replace(asking, purse=hand), before=shares.get(prompt.name))
     except Permanent as error:
         return _refused(prompt, error, asking)
-    except (Transient, Parked, StoreTrouble) as later:
+    except (Transient, Parked, Queued, StoreTrouble) as later:
         # The store's trouble too is this prompt's alone: it must not cancel others, whose answers may be paid for.
         return StorageTrouble(str(later)) if isinstance(later, StoreTrouble) else later
 

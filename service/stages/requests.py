@@ -27,6 +27,7 @@ from service.stages.context import Context
 from service.stages.gates import through
 from service.stages.limits import within_limit
 from service.stages.metering import metered
+from service.stages.purse import Hand, Purse, Queued
 from service.stages.vendor import counted
 
 UNTOLD: Final = 60.0
@@ -44,6 +45,7 @@ class Asking:
     hold: Hold
     job: Job
     context: Context
+    purse: Purse | Hand
     spoken: Spoken
 
     @property
@@ -102,14 +104,12 @@ async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> 
     """One paid request, on a freshly renewed lease. `mark`: the message with the transcript, if caching it may help.
 
     Its usage comes with an estimate of its cost. Raises what LanguageModel.ask raises, Parked for AccountTrouble and at
-    the pipeline's monthly limit, Throttled also where our own budget is spent.
+    the pipeline's monthly limit, Queued for Throttled and where the budget is spent.
     """
     context = asking.context
     model = str(request["model"])
     await within_limit(asking.job.pipeline, context)
-    wait = await context.ports.budget.take(model)
-    if wait > 0:
-        raise Throttled(f"the allowance of {model} is spent for now", retry_after=wait)
+    await asking.purse.spend(model)
     async with through(context, Gate.GATEWAY):
         await asking.hold.renew()
         try:
@@ -119,8 +119,9 @@ async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> 
             context.ports.catalogue.doubt()
             raise
         except Throttled as throttled:
-            await context.ports.budget.exhausted(model, throttled.retry_after or UNTOLD)
-            raise
+            wait = throttled.retry_after or UNTOLD
+            await context.ports.budget.exhausted(model, wait)
+            raise Queued(model, wait) from throttled
     return completion.model_copy(update={"usage": metered(completion, request, asking.job.pipeline, context)})
 
 

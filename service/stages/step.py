@@ -92,7 +92,15 @@ def _left(hold: Hold, context: Context) -> Save:
     row = hold.row
     structlog.get_logger().warning(happened.JOB_WAITING, reason="another version wrote what is known of this job")
     due_at = context.now() + LEFT_ALONE
-    return Save(status=row.status, facts=row.facts, due_at=due_at, heard=row.callbacks, parked=row.parked)
+    return Save(
+        status=row.status,
+        facts=row.facts,
+        due_at=due_at,
+        heard=row.callbacks,
+        parked=row.parked,
+        queue=row.queue,
+        wants=row.wants,
+    )
 
 
 def _failed(hold: Hold, error: Permanent, context: Context) -> Save:

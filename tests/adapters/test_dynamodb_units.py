@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from service.adapters.aws import Aws
+from service.adapters.budget.fleet import FleetBudget
 from service.adapters.jobs import dynamodb_items as items
 from service.adapters.jobs.dynamodb_items import Stored
+from service.domain.allowance import Terms
 from service.domain.job import Intent, Job, JobId, Kind, Moment, Recording, Status, TranscriptFacts, TranscriptId
 from service.engine.row import Row, RowId
+from service.stages.dispatch import LOOK_EVERY
 from tests.adapters.jobs_table import made, opened
 from tests.contract.storing import DAY, NOW, Clock
 from tests.emulator import Emulator
@@ -99,6 +102,19 @@ async def test_an_idle_look_costs_what_the_documentation_says(
     each, monthly = documented("an idle replica, looking once a second")
     assert sum(emulated) == each
     assert monthly == round(each * 730 * 3600 / 1e6, 1), "millions of read units in a month of 730 hours"
+
+
+async def test_an_idle_look_for_who_waits_costs_what_the_documentation_says(
+    aws: Aws, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(aws, made(emulator), Clock()) as store:
+        budget = FleetBudget(store.budgets, store.queues, terms=Terms(), clock=Clock())
+        assert (await budget.take("m", 1)).count == 1
+        units = Units(monkeypatch)
+        assert [each.queued for each in await budget.standings()] == [0]
+    each, monthly = documented("an idle replica, looking twice a minute for who waits for its one model")
+    assert units.read == each
+    assert monthly == round(each * 730 * 60 * 60 / LOOK_EVERY / 1e6, 1)
 
 
 def job(key: str, audio_url: str | None) -> Row:

@@ -43,7 +43,7 @@ async def test_two_that_open_an_older_file_bring_it_up_to_date_once_beside_one_t
         assert older.execute("SELECT count(*) FROM job").fetchone() == (0,)
         async with AsyncExitStack() as stack:
             one, two = await asyncio.gather(*(stack.enter_async_context(opening(first)) for _ in range(2)))
-            assert version(first) == VERSION == 3
+            assert version(first) == VERSION == 4
             await one.table.add(ROW)
             assert await two.jobs.get(ROW.id) == ROW
             assert await one.unmatched.keep("s3://calls/a.ogg", b"a")

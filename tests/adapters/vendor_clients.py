@@ -34,7 +34,7 @@ async def clients(url: str | None = None, *, connections: int = 256) -> AsyncIte
     heard: list[tuple[str, Mapping[str, str]]] = []
     async with canned_vendor() as vendor, open_client(connections=connections) as client:
         at = url or vendor.url
-        gateway = Gateway(client, at, "the-key", observe=lambda model, headers: heard.append((model, headers)))
+        gateway = Gateway(client, at, "the-key", observe=lambda model, headers, _: heard.append((model, headers)))
         transcripts = Transcripts(client, at + "/", SecretStr("the-key"))
         renditions = Renditions(client, at + "/", SecretStr("the-key"))
         yield Clients(vendor, transcripts, renditions, gateway, heard)

@@ -53,7 +53,7 @@ def test_the_status_says_what_is_where(done: Desk) -> None:
         ["failed", "fresh", "1", "-", "-"],
     ]
     assert re.search(r"due now +1 job, the oldest since", ran.out)
-    assert re.search(r"backlog +about \d+ (s|min) at the rate of the last ten minutes", ran.out)
+    assert re.search(r"backlog +about \d+ (s|min) at the present rate", ran.out)
     assert re.search(r"last callback +\d{4}-\d\d-\d\d", ran.out)
     assert "afterword jobs list --failed" in ran.err
     told = done("status", "--json").json

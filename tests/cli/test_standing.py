@@ -7,10 +7,11 @@ import pytest
 from service.cli import figures
 from service.cli.screen import clean, columns
 from service.cli.standing import standing, waits
+from service.cli.status import Picture, lines, view
 from service.domain.errors import Code
 from service.domain.job import Failure, Status, Trouble
 from service.engine.row import Row
-from service.ports import Closed
+from service.ports import Closed, Count, Lately, Standing
 from tests.cli.rows import FAILURE, job, row
 
 NOW = 1000.0
@@ -34,11 +35,12 @@ def troubled(status: Status, **more: float) -> Row:
         (row("a", Status.RECEIVED, due_at=1200.0), "its due time", 1200.0, None),
         (row("a", Status.DECIDED, lease_until=1010.0), "a worker is at it (publishing)", 1010.0, None),
         (row("a", Status.SUBMITTED, due_at=1200.0), "AssemblyAI's callback", 1200.0, None),
-        (row("a", Status.TRANSCRIBED, due_at=1200.0), "an allowance of the LLM Gateway", 1200.0, None),
+        (row("a", Status.TRANSCRIBED, due_at=1200.0), "the next try of a prompt", 1200.0, None),
+        (row("a", Status.TRANSCRIBED, queue="model:m", wants=2, due_at=1200.0), "its turn at m", 1200.0, None),
         (row("a", Status.RECEIVED, claims=4, claimable_at=1300.0), "4 workers came no further", 1300.0, None),
         (troubled(Status.RECEIVED, due_at=1200.0), "3 that failed: the vendor answered 503", 1200.0, None),
         (row("a", Status.TRANSCRIBED, parked="gateway"), "no entitlement", 1100.0, "may use the LLM Gateway"),
-        (row("a", Status.TRANSCRIBED, parked="balance", due_at=1200.0), "an allowance", 1200.0, None),
+        (row("a", Status.TRANSCRIBED, parked="balance", due_at=1200.0), "the next try", 1200.0, None),
     ],
 )
 def test_what_a_job_waits_for(waiting: Row, what: str, until: float | None, send_on: str | None) -> None:
@@ -66,6 +68,7 @@ def test_what_a_newer_version_wrote_is_shown_as_far_as_it_can_be() -> None:
         (row("a", Status.PUBLISHED), "complete"),
         (row("a", Status.FAILED), "prompt_failed: it was cut off"),
         (row("a", Status.SUBMITTED, parked="balance"), "waits for the account (balance)"),
+        (row("a", Status.TRANSCRIBED, queue="model:m"), "waits for its turn at m"),
         (troubled(Status.SUBMITTED), "trying again: the vendor answered 503"),
         (row("a", Status.SUBMITTED, facts=job("a", Status.SUBMITTED).model_copy(update={"run": 3})), "run 3"),
         (row("a", Status.SUBMITTED), ""),
@@ -105,3 +108,28 @@ def test_columns_stand_below_each_other_whatever_the_script() -> None:
     ]
     assert columns([]) == []
     assert clean("a\nb\t\u202e\udcff") == "a\\nb\\t\\u202e\\udcff"
+
+
+def test_the_status_tells_for_each_model_what_is_used_and_who_waits() -> None:
+    models = (
+        Standing(model="a-1", allowance=30, granted=28, ends_at=NOW + 40, queued=12, requests=48, seconds=96.0),
+        Standing(model="b-2", allowance=None, granted=0, ends_at=None, queued=0, requests=0, seconds=0.0),
+    )
+    counts = [Count(status="transcribed", lane="backfill", rows=12, due=0, parked=0, oldest_due_at=None)]
+    found = Picture(
+        now=NOW, counts=counts, lately=Lately(ended=0, last_callback_at=None), models=models, closed=(), digest="d"
+    )
+    told = [line.split() for line in lines(found)]
+    assert ["a-1", "28", "of", "30", "in", "40", "s", "12", "48", "96", "s"] in told
+    assert ["b-2", "no", "limit", "known", "-", "-", "-", "-"] in told
+    assert ["queued", "12", "jobs"] in told
+    assert ["backlog", "about", "96", "s", "at", "the", "present", "rate"] in told
+    assert view(found)["models"][0] == {
+        "model": "a-1",
+        "allowance": 30,
+        "used": 28,
+        "next_window_at": "1970-01-01T00:17:20.000Z",
+        "queued": 12,
+        "queued_requests": 48,
+        "backlog_seconds": 96.0,
+    }

@@ -69,6 +69,15 @@ def test_one_prompt_is_asked_with_what_it_uses_and_nothing_else(configured: Desk
     assert len(ledger(standin)["asks"]) == 2
 
 
+def test_where_the_allowance_is_spent_it_waits_for_its_turn(configured: Desk, standin: str) -> None:
+    configured.record("calls/a.wav")
+    set_faults(standin, {"on": "ask", "do": "status", "status": 429, "retry_after": 1, "times": 1})
+    ran = configured("try", "calls", "calls/a.wav", "--yes", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["result"]["outcome"] == "complete"
+    assert totals(standin)["asks_billed"] == 1
+
+
 def test_what_is_wrong_is_told_before_anything_is_paid(configured: Desk, standin: str) -> None:
     configured.record("calls/a.wav")
     unnamed = configured("try", "colls", "calls/a.wav", "--yes")

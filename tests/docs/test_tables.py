@@ -11,7 +11,7 @@ from service.domain.job import STEPS, Status
 from service.http.receiver_table import ANSWERS, Result
 from service.ops.heartbeat import figures
 from service.ops.metrics import Metrics
-from service.ports import Count, Lately
+from service.ports import Count, Lately, Standing
 from service.simulator.rules import EVENTS, HTTP, KINDS, MATCHES
 from service.stages.overview import Overview
 from tests.docs.pages import ROOT, code, read, section, table
@@ -58,13 +58,18 @@ def test_every_answer_to_a_callback_is_the_receivers() -> None:
     }
 
 
+MODEL = Standing(model="m", allowance=30, granted=1, ends_at=9.0, queued=2, requests=6, seconds=12.0)
+
+
 def test_the_metrics_are_those_that_are_counted_and_scraped() -> None:
     rows = table(section(OPERATIONS, "## Metrics"), "metric")
     told = {code(row[0])[0]: set(code(row[1])) for row in rows}
     counted = {vars(tally)[name] for name in used("service/domain/tally.py", constants(tally))}
     metrics = Metrics.create()
     counts = [Count(status="s", lane="l", rows=1, due=1, parked=0, oldest_due_at=0.0)]
-    metrics.standing.seen = Overview(now=0.0, counts=counts, lately=Lately(ended=0, last_callback_at=None))
+    metrics.standing.seen = Overview(
+        now=0.0, counts=counts, lately=Lately(ended=0, last_callback_at=None), models=[MODEL]
+    )
     standing = {family.name: set(family.samples[0].labels) for family in metrics.standing.collect()}
     labels = {name: set(tally.COUNTERS.get(name, ())) for name in counted}
     assert told == labels | standing

@@ -33,6 +33,7 @@ STEPS = the_rules.Steps(
     reopening={"ended": {"waiting", "working"}},
 )
 ROW = RowId("row")
+QUEUE = "queue"
 
 
 def profile(examples: int, steps: int, *, shrink: bool = True) -> settings:
@@ -64,6 +65,12 @@ class MemoryTable:
         if self.row is None or not self.rules.claimable(self.row, now):
             return None
         self.row = self.rules.claimed(self.row, now, LEASE)
+        return self.row
+
+    def call_up(self, now: float) -> Row | None:
+        if self.row is None or not self.rules.callable_from(self.row, QUEUE, now):
+            return None
+        self.row = self.rules.called_up(self.row, now, LEASE)
         return self.row
 
     def renew(self, held: Row, now: float, *, progress: bool) -> Row:
@@ -121,6 +128,8 @@ class Expected:
     fruitless: int = 0
     status: str = "waiting"
     ended: bool = False
+    waits: bool = False
+    """In the queue, by the last save."""
     subject: str | None = None
     unlooked: list[Said] = field(default_factory=list)
     told: set[object] = field(default_factory=set)
@@ -173,9 +182,24 @@ class RulesMachine(RuleBasedStateMachine):
     @rule()
     def somebody_claims(self) -> None:
         row = self.table.claim(self.now)
-        expected = self.expected
+        if row is not None:
+            self._claimed(row)
+
+    @precondition(lambda self: self.expected.waits)
+    @rule()
+    def somebody_calls_up(self) -> None:
+        held, expected = self._is_held(), self.expected
+        row = self.table.call_up(self.now)
         if row is None:
+            rests = expected.fruitless > 0 and self.now < (expected.free_since or 0.0) + the_rules.pause(10)
+            assert held or rests, "who waits in a queue cannot be called up"
             return
+        assert row.queue is None, "who was called up waits still"
+        expected.waits = False
+        self._claimed(row)
+
+    def _claimed(self, row: Row) -> None:
+        expected = self.expected
         assert not expected.ended, "an ended row was claimed"
         assert expected.holder is None or self.now >= expected.held_until, "two hold the row"
         if expected.fruitless >= 2 and expected.free_since is not None:
@@ -205,9 +229,13 @@ class RulesMachine(RuleBasedStateMachine):
         later=st.sampled_from([0.0, 5.0, 600.0]),
         keep=st.booleans(),
         progress=st.booleans(),
+        waits=st.sampled_from([False, False, True]),
     )
-    def a_worker_saves(self, data: st.DataObject, to: str, later: float, keep: bool, progress: bool) -> None:
-        save = Save(status=to, facts={}, due_at=self.now + later, keep_lease=keep, progress=progress)
+    def a_worker_saves(
+        self, data: st.DataObject, to: str, later: float, keep: bool, progress: bool, waits: bool
+    ) -> None:
+        line = {"queue": QUEUE, "wants": 2} if waits else {}
+        save = Save(status=to, facts={}, due_at=self.now + later, keep_lease=keep, progress=progress, **line)
         self._save(self._one(data), save)
 
     @precondition(lambda self: self.workers)
@@ -326,6 +354,7 @@ class RulesMachine(RuleBasedStateMachine):
             return
         expected = self.expected
         expected.status, expected.ended = save.status, save.due_at is None
+        expected.waits = save.queue is not None
         expected.subject = save.subject or expected.subject
         expected.unlooked = [said for said in expected.unlooked if said.moment > looked]
         worker.looked_at = -1

@@ -32,7 +32,7 @@ def one_field_renewed(row: Row, token: Token, now: float, lease: float, *, progr
 
 def test_lease_and_due_time_in_one_field_are_found_out() -> None:
     bug = planted(claimable=one_field_claimable, claimed=one_field_claimed, renewed=one_field_renewed)
-    with pytest.raises(AssertionError, match=r"two hold the row|a callback was lost"):
+    with pytest.raises(AssertionError, match=r"two hold the row|a callback was lost|no rest"):
         run_state_machine_as_test(machine(bug), settings=profile(5000, 50, shrink=False))
 
 
@@ -94,6 +94,23 @@ def restless_claimed(row: Row, now: float, lease: float) -> Row:
 def test_fruitless_claims_without_a_rest_are_found_out() -> None:
     with pytest.raises(AssertionError, match="no rest"):
         run_state_machine_as_test(machine(planted(claimed=restless_claimed)), settings=profile(5000, 50, shrink=False))
+
+
+def test_who_is_called_up_from_under_a_worker_is_found_out() -> None:
+    def callable_from(row: Row, queue: str, now: float) -> bool:
+        return row.due_at is not None and row.queue == queue
+
+    bug = planted(callable_from=callable_from)
+    with pytest.raises(AssertionError, match="two hold the row"):
+        run_state_machine_as_test(machine(bug), settings=profile(5000, 50, shrink=False))
+
+
+def test_who_is_called_up_and_keeps_a_late_due_time_is_found_out() -> None:
+    def called_up(row: Row, now: float, lease: float) -> Row:
+        return replace(rules.claimed(row, now, lease), due_at=now + 5_000.0, queue=None, wants=0)
+
+    with pytest.raises(AssertionError, match="nobody will ever look at it again"):
+        run_state_machine_as_test(machine(planted(called_up=called_up)), settings=profile(5000, 50, shrink=False))
 
 
 def uncounting_callback(row: Row, callback: Callback, now: float, steps: rules.Steps) -> tuple[Row, Heard]:

@@ -145,7 +145,7 @@ async def test_at_its_limit_nothing_is_submitted_or_asked_and_in_later_months_al
             assert [row.facts.get("trouble") for row in rows.values()] == [None] * 3
             assert all(row.facts.get("prompt_trouble") in (None, {}) for row in rows.values())
             assert all(row.due_at < next_month(clock()) for row in rows.values() if row.due_at), "looked at in a day"
-            seen = await overview(service.context.ports.jobs, clock())
+            seen = await overview(service.context.ports.jobs, service.context.ports.budget, clock())
             assert (seen.limited, seen.parked) == (2, 0)
             clock.offset += 86_400.0 * 1.2
             await asyncio.sleep(0.5)

@@ -24,7 +24,7 @@ from service.domain.job import (
 from service.engine.row import Row, RowId
 from service.ops.app import ops
 from service.ops.metrics import Metrics, Scrapes
-from service.ports import Count, Lately
+from service.ports import Count, Lately, Standing
 from service.stages.overview import overview
 from tests.receiver.loopback import serving
 
@@ -75,6 +75,7 @@ class Shelf:
         self.asked: dict[str, object] = {}
         self.counted = 0
         self.ended = 0
+        self.models: list[Standing] = []
         self.hang: asyncio.Event | None = None
 
     async def get(self, row_id: RowId) -> Row | None:
@@ -110,6 +111,9 @@ class Shelf:
             Count(status="received", lane="backfill", rows=2, due=0, parked=2, oldest_due_at=NOW + 40),
             Count(status="published", lane="fresh", rows=9, due=0, parked=0, oldest_due_at=None),
         ]
+
+    async def standings(self) -> Sequence[Standing]:
+        return self.models
 
     async def lately(self, since: float) -> Lately:
         self.asked = {"since": since}
@@ -148,7 +152,9 @@ class Private:
         self.client: httpx2.AsyncClient
 
     def app(self, token: str | None = None) -> ASGIApp:
-        scrapes = Scrapes(self.metrics, lambda: overview(self.shelf, NOW), clock=lambda: self.at, within=0.05)
+        scrapes = Scrapes(
+            self.metrics, lambda: overview(self.shelf, self.shelf, NOW), clock=lambda: self.at, within=0.05
+        )
         return ops(jobs=self.shelf, operations=self.acts, scrapes=scrapes, token=token, now=lambda: NOW)
 
 

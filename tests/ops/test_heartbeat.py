@@ -11,11 +11,12 @@ from structlog.testing import capture_logs
 from service import telemetry
 from service.engine.errors import StoreTrouble
 from service.ops.heartbeat import Heartbeat
+from service.ports import Standing
 from service.stages.overview import overview
 from tests.ops.conftest import NOW, Shelf
 
 pytestmark = pytest.mark.anyio
-UNKNOWN = ("due", "oldest_due_seconds", "waiting", "parked", "limited", "failed", "backlog_seconds", "jobs")
+UNKNOWN = ("due", "oldest_due_seconds", "waiting", "parked", "limited", "queued", "failed", "backlog_seconds", "jobs")
 
 
 class Patient:
@@ -24,7 +25,7 @@ class Patient:
     def __init__(self, every: float = 60.0) -> None:
         self.shelf = Shelf()
         self.lost = 0.0
-        self.heart = Heartbeat(lambda: overview(self.shelf, NOW), lambda: self.lost, every=every)
+        self.heart = Heartbeat(lambda: overview(self.shelf, self.shelf, NOW), lambda: self.lost, every=every)
 
     async def line(self) -> dict[str, object]:
         with capture_logs() as lines:
@@ -56,6 +57,7 @@ async def test_it_tells_how_things_stand(stderr: io.StringIO) -> None:
         "waiting": 3,
         "parked": 2,
         "limited": 0,
+        "queued": 0,
         "failed": 0,
         "lost": 0,
         "backlog_seconds": 240.0,
@@ -104,3 +106,13 @@ async def test_a_store_that_hangs_stops_no_heart() -> None:
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
     assert {line["store_up"] for line in lines} == {False}
+
+
+async def test_a_backlog_at_a_model_is_told_at_the_rate_that_it_may_be_asked_at() -> None:
+    patient = Patient()
+    patient.shelf.models = [
+        Standing(model="m", allowance=30, granted=30, ends_at=NOW + 9, queued=2, requests=600, seconds=1200.0),
+        Standing(model="other", allowance=None, granted=0, ends_at=None, queued=0, requests=0, seconds=0.0),
+    ]
+    line = await patient.line()
+    assert (line["queued"], line["backlog_seconds"]) == (2, 1200.0)

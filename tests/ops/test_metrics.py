@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.domain.tally import CALLBACKS, CALLBACKS_LOST, COUNTERS, GAUGES, LAST_CALLBACK, TOKENS, NoTally, Tally
 from service.engine.errors import StoreTrouble
 from service.ops.metrics import Metrics
+from service.ports import Standing
 from tests.ops.conftest import NOW, Private
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +48,16 @@ async def test_counters_add_up_by_label(private: Private) -> None:
     assert now["afterword_callbacks_total,result=counted"] == 1
     assert now["afterword_tokens_total,direction=input"] == 300
     assert now["afterword_last_callback_timestamp_seconds"] == NOW
+
+
+async def test_who_waits_for_a_model_is_counted_apart_from_what_is_parked(private: Private) -> None:
+    private.shelf.models = [
+        Standing(model="m", allowance=30, granted=30, ends_at=NOW + 9, queued=2, requests=7, seconds=14.0)
+    ]
+    now = await scraped(private)
+    assert (now["afterword_queued_jobs,model=m"], now["afterword_queued_requests,model=m"]) == (2, 7)
+    assert now["afterword_parked_jobs"] == 2
+    assert now["afterword_backlog_seconds"] == 14
 
 
 async def test_the_table_is_counted_by_status_and_lane(private: Private) -> None:

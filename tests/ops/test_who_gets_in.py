@@ -125,7 +125,7 @@ def test_the_policy_lets_in_exactly_the_pages_own_script_and_style() -> None:
 
 
 async def test_openapi_tells_of_every_route_of_the_api_and_of_no_other(private: Private) -> None:
-    scrapes = Scrapes(private.metrics, lambda: overview(private.shelf, NOW), clock=lambda: 0.0)
+    scrapes = Scrapes(private.metrics, lambda: overview(private.shelf, private.shelf, NOW), clock=lambda: 0.0)
     api = JobsApi(private.shelf, private.acts, lambda: NOW)
     routes: list[Route] = [route for route in _routes(api, scrapes, "") if route.path.startswith("/api/jobs")]
     served = {(route.path.replace(":path", ""), method) for route in routes for method in (route.methods or ())}

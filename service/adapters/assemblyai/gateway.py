@@ -1,5 +1,6 @@
 """The vendor's LLM Gateway behind `ports.LanguageModel`."""
 
+import time
 from collections.abc import Callable, Mapping
 
 import httpx2
@@ -10,26 +11,33 @@ from service.adapters.assemblyai.exchange import Exchange, Request, as_json, our
 from service.adapters.assemblyai.refusals import Call
 from service.domain.completion import Completion
 
-Observe = Callable[[str, Mapping[str, str]], None]
-"""Is told the requested model and the headers of each answer, refusals included."""
+Observe = Callable[[str, Mapping[str, str], float], None]
+"""Is told the requested model, the headers of each answer, refusals included, and the seconds that it took."""
 
 
 class Gateway:
     """Implements `ports.LanguageModel` for one account in one region."""
 
     def __init__(
-        self, client: httpx2.AsyncClient, base_url: str, key: SecretStr | str, observe: Observe | None = None
+        self,
+        client: httpx2.AsyncClient,
+        base_url: str,
+        key: SecretStr | str,
+        observe: Observe | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._exchange = Exchange(client, base_url, key)
+        self._monotonic = monotonic
         self._host = base_url
         self._observe = observe
 
     async def ask(self, request: Mapping[str, object], *, within: float) -> Completion:
-        model = str(request.get("model", ""))
+        model, sent_at = str(request.get("model", "")), self._monotonic()
 
         def heard(headers: Mapping[str, str]) -> None:
             if self._observe is not None:
-                self._observe(model, headers)
+                self._observe(model, headers, self._monotonic() - sent_at)
 
         sent = Request(
             call=Call.ASK,

@@ -12,6 +12,7 @@ import structlog
 from service.adapters.aws import Aws, AwsError
 from service.adapters.jobs.dynamodb_answers import insist_on_whole_answers
 from service.adapters.jobs.dynamodb_books import DynamoBooks
+from service.adapters.jobs.dynamodb_budgets import DynamoBudgets
 from service.adapters.jobs.dynamodb_callbacks import Callbacks
 from service.adapters.jobs.dynamodb_calls import APART_AT_MOST, Calls
 from service.adapters.jobs.dynamodb_checks import lifetime_problems, table_problems
@@ -22,6 +23,7 @@ from service.adapters.jobs.dynamodb_heard import LastHeard
 from service.adapters.jobs.dynamodb_listing import DynamoJobs
 from service.adapters.jobs.dynamodb_notes import NoteBook
 from service.adapters.jobs.dynamodb_pins import DynamoPins
+from service.adapters.jobs.dynamodb_queues import DynamoQueues, Entries
 from service.adapters.jobs.dynamodb_table import DynamoTable
 from service.adapters.jobs.dynamodb_unmatched import DynamoUnmatched
 from service.adapters.jobs.dynamodb_writes import Writes
@@ -55,6 +57,8 @@ class DynamoStore:
     gates: DynamoGates
     unmatched: DynamoUnmatched
     books: DynamoBooks
+    queues: DynamoQueues
+    budgets: DynamoBudgets
     calls: Calls
 
     async def prune(self, older_than: float) -> int:  # noqa: ARG002
@@ -97,14 +101,18 @@ async def open_table_store(
         writes, steps=steps, lease=lease, clock=clock, monotonic=monotonic, random=random, look_every=ages.look_every
     )
     counts = Counts(calls, steps=steps, clock=clock, monotonic=monotonic, active=ages.active, ended=ages.ended)
+    entries, budgets = Entries(writes, clock), DynamoBudgets(writes)
+    queues = DynamoQueues(writes, budgets, steps=steps, clock=clock, monotonic=monotonic, worth=ages.active)
     try:
         yield DynamoStore(
-            table=DynamoTable(writes, claims, callbacks, steps=steps, lease=lease, clock=clock),
+            table=DynamoTable(writes, claims, callbacks, entries, steps=steps, lease=lease, clock=clock),
             jobs=DynamoJobs(writes, counts, heard, steps=steps),
             pins=DynamoPins(writes, notes),
             gates=DynamoGates(writes, clock),
             unmatched=DynamoUnmatched(writes, clock),
             books=DynamoBooks(calls),
+            queues=queues,
+            budgets=budgets,
             calls=calls,
         )
     finally:

@@ -68,8 +68,13 @@ class Claims:
                 claimed += await self.these(chosen, len(chosen), already=len(claimed))
         return claimed
 
-    async def these(self, row_ids: Sequence[RowId], limit: int, already: int = 0) -> Sequence[Row]:
-        """Claim these, as far as they may be claimed; `already` are claimed, so that trouble must not hide them."""
+    async def these(
+        self, row_ids: Sequence[RowId], limit: int, *, queue: str | None = None, already: int = 0
+    ) -> Sequence[Row]:
+        """Claim these, as far as they may be claimed; `already` are claimed, so that trouble must not hide them.
+
+        With `queue`, those of them that wait in it.
+        """
         try:
             standing = await self._writes.read_many(row_ids)
         except StoreTrouble:
@@ -78,13 +83,13 @@ class Claims:
             raise
         if self._writes.calls.clock_off:
             return []
-        now = self._clock()
-        fit = [standing[each] for each in dict.fromkeys(row_ids) if each in standing and self._may(standing[each], now)]
+        now, of_them = self._clock(), (standing[each] for each in dict.fromkeys(row_ids) if each in standing)
+        fit = [each for each in of_them if self._may(each, now, queue)]
         claimed: list[Row] = []
         while fit and len(claimed) < limit:
             size = min(limit - len(claimed), CLAIMED_AT_ONCE)
             some, fit = fit[:size], fit[size:]
-            outcomes = await asyncio.gather(*(self._claim(each) for each in some), return_exceptions=True)
+            outcomes = await asyncio.gather(*(self._claim(each, queue) for each in some), return_exceptions=True)
             claimed += [each for each in outcomes if isinstance(each, Row)]
             self._taken += sum(isinstance(each, Row) for each in outcomes)
             failed = [
@@ -96,17 +101,20 @@ class Claims:
                 raise failed[0]
         return claimed
 
-    async def _claim(self, standing: Stored) -> Row:
+    async def _claim(self, standing: Stored, queue: str | None) -> Row:
         def decide(stored: Stored | None) -> Stored:
             now = self._clock()
-            if stored is None or not self._may(stored, now):
+            if stored is None or not self._may(stored, now, queue):
                 raise NotClaimable
-            return replace(stored, row=rules.claimed(stored.row, now, self._lease))
+            claim = rules.claimed if queue is None else rules.called_up
+            return replace(stored, row=claim(stored.row, now, self._lease))
 
         return (await self._writes.change(standing.row.id, decide, first=standing)).row
 
-    def _may(self, stored: Stored, now: float) -> bool:
-        return self._steps.understood(stored.row) and rules.claimable(stored.row, now)
+    def _may(self, stored: Stored, now: float, queue: str | None) -> bool:
+        row = stored.row
+        may = rules.claimable(row, now) if queue is None else rules.callable_from(row, queue, now)
+        return self._steps.understood(row) and may
 
     def _chosen(self, limit: int) -> Sequence[RowId]:
         """Some of the candidates, which are candidates no longer."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,10 +12,11 @@ from service.adapters.jobs.dynamodb_callbacks import Callbacks
 from service.adapters.jobs.dynamodb_calls import ConditionFailed, OutcomeUnclear
 from service.adapters.jobs.dynamodb_claims import Claims
 from service.adapters.jobs.dynamodb_items import Stored
+from service.adapters.jobs.dynamodb_queues import Entries
 from service.adapters.jobs.dynamodb_schema import EXPIRES_AT
 from service.adapters.jobs.dynamodb_writes import ROUNDS, UNCLEAR_AT_MOST, BesideFailed, Decide, Writes
 from service.engine import rules
-from service.engine.errors import LeaseLost, OwnedByAnother
+from service.engine.errors import LeaseLost, OwnedByAnother, StoreTrouble
 from service.engine.row import Callback, Heard, Lane, Row, RowId, Save, Token
 
 NAMES_AT_MOST: Final = 200
@@ -32,6 +34,7 @@ class DynamoTable:
         writes: Writes,
         claims: Claims,
         callbacks: Callbacks,
+        entries: Entries,
         *,
         steps: rules.Steps,
         lease: float,
@@ -40,6 +43,7 @@ class DynamoTable:
         self._writes = writes
         self._claims = claims
         self._callbacks = callbacks
+        self._entries = entries
         self._steps = steps
         self._lease = lease
         self._clock = clock
@@ -55,10 +59,17 @@ class DynamoTable:
         await self._gather(standing, names)
         return standing.row, False
 
-    async def claim(self, limit: int, *, only: Sequence[RowId] | None = None) -> Sequence[Row]:
+    async def claim(
+        self, limit: int, *, only: Sequence[RowId] | None = None, queue: str | None = None
+    ) -> Sequence[Row]:
         if limit < 1:
             return []
-        return await (self._claims.due(limit) if only is None else self._claims.these(only, limit))
+        if only is None:
+            return await self._claims.due(limit)
+        claimed = await self._claims.these(only, limit, queue=queue)
+        if queue is not None:
+            await asyncio.gather(*(self._left(row, queue) for row in claimed))
+        return claimed
 
     async def renew(self, row_id: RowId, token: Token, *, progress: bool = False) -> Row:
         def decide(stored: Stored | None) -> Stored:
@@ -81,9 +92,21 @@ class DynamoTable:
         # What the row is known by already leads to it: the names are written before the row says that they are its own.
         await self._name(standing.row, [name for name in save.names if items.digest(name) not in standing.names])
         books = [] if save.entry is None else [entering(self._writes.calls.table, save.entry)]
+        if save.queue is not None:
+            await self._entries.enter(standing.row, save.queue, save.wants)
         if save.owns is None or save.owns in standing.owned:
-            return (await self._writes.change(row_id, decide, first=standing, beside=books)).row
-        return await self._owning(standing, decide, save.owns, books)
+            saved = (await self._writes.change(row_id, decide, first=standing, beside=books)).row
+        else:
+            saved = await self._owning(standing, decide, save.owns, books)
+        if standing.row.queue not in {None, saved.queue}:
+            await self._left(standing.row, standing.row.queue)
+        return saved
+
+    async def _left(self, row: Row, queue: str | None) -> None:
+        """An entry that cannot be deleted now is left behind, and found."""
+        if queue is not None:
+            with suppress(StoreTrouble):
+                await self._entries.leave(row, queue)
 
     async def _owning(self, standing: Stored, decide: Decide, owned: str, books: Sequence[Mapping[str, Any]]) -> Row:
         """The change together with the name's only owner. Raises OwnedByAnother."""

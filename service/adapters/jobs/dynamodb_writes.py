@@ -26,8 +26,8 @@ KEYS_AT_ONCE: Final = 100
 
 WITHOUT_FACTS: Final = (
     *("pk", "status", "schema", "lane", "created_at", "updated_at", "due_at", "lease_until", "claimable_at", "token"),
-    *("claims", "callbacks", "callbacks_checked", "subject", "parked", "revision", "added", "write", "heard"),
-    *("names", "owned"),
+    *("claims", "callbacks", "callbacks_checked", "subject", "parked", "queue", "wants", "revision", "added"),
+    *("write", "heard", "names", "owned"),
 )
 
 

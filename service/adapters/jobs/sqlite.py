@@ -14,6 +14,7 @@ from service.adapters.jobs.sqlite_beside import SqliteGates, SqlitePins
 from service.adapters.jobs.sqlite_books import SqliteBooks
 from service.adapters.jobs.sqlite_connection import Opened, Reader, patiently, store_trouble
 from service.adapters.jobs.sqlite_listing import SqliteJobs
+from service.adapters.jobs.sqlite_queues import SqliteBudgets, SqliteQueues
 from service.adapters.jobs.sqlite_schema import create
 from service.adapters.jobs.sqlite_table import SqliteTable
 from service.adapters.jobs.sqlite_unmatched import SqliteUnmatched
@@ -32,6 +33,8 @@ class SqliteStore:
     gates: SqliteGates
     unmatched: SqliteUnmatched
     books: SqliteBooks
+    queues: SqliteQueues
+    budgets: SqliteBudgets
 
     async def ready(self) -> None:
         """Returns if the file answers. Raises StoreTrouble."""
@@ -64,6 +67,8 @@ async def open_store(
             gates=SqliteGates(writer, reader, clock),
             unmatched=SqliteUnmatched(writer, reader, clock),
             books=SqliteBooks(writer, reader, clock),
+            queues=SqliteQueues(reader, steps=steps, clock=clock),
+            budgets=SqliteBudgets(writer, reader),
         )
     finally:
         with anyio.CancelScope(shield=True):

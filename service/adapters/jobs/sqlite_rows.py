@@ -21,21 +21,25 @@ Connection = sqlite3.Connection
 READ: Final = "SELECT * FROM job WHERE id = ?"
 READ_WITHOUT_FACTS: Final = """
 SELECT id, status, lane, created_at, updated_at, due_at, lease_until, claimable_at, token, claims, callbacks,
-    callbacks_checked, subject, parked, schema, '{}' AS facts
+    callbacks_checked, subject, parked, queue, wants, schema, '{}' AS facts
 FROM job WHERE id = ?"""
 PARKED: Final = "SELECT id FROM job WHERE parked = ? AND due_at IS NOT NULL AND schema = ? LIMIT ?"
 UNPARK: Final = "UPDATE job SET due_at = ?, parked = ? WHERE id = ?"
 INSERT: Final = """
 INSERT INTO job (id, status, lane, created_at, updated_at, due_at, lease_until, claimable_at, token, claims, callbacks,
-    callbacks_checked, subject, parked, schema, facts)
+    callbacks_checked, subject, parked, queue, wants, schema, facts)
 VALUES (:id, :status, :lane, :created_at, :updated_at, :due_at, :lease_until, :claimable_at, :token, :claims,
-    :callbacks, :callbacks_checked, :subject, :parked, :schema, :facts)"""
+    :callbacks, :callbacks_checked, :subject, :parked, :queue, :wants, :schema, :facts)"""
 UPDATE: Final = """
 UPDATE job SET status = :status, lane = :lane, updated_at = :updated_at, due_at = :due_at, lease_until = :lease_until,
     claimable_at = :claimable_at, token = :token, claims = :claims, callbacks = :callbacks,
-    callbacks_checked = :callbacks_checked, subject = :subject, parked = :parked, facts = :facts
+    callbacks_checked = :callbacks_checked, subject = :subject, parked = :parked, queue = :queue,
+    wants = :wants, facts = :facts
 WHERE id = :id"""
 HOLD: Final = "UPDATE job SET lease_until = ?, claimable_at = ?, token = ?, claims = ? WHERE id = ?"
+CALL_UP: Final = """
+UPDATE job SET due_at = ?, queue = ?, wants = ?, lease_until = ?, claimable_at = ?, token = ?, claims = ?
+WHERE id = ?"""
 CALL_BACK: Final = "UPDATE job SET callbacks = ?, due_at = ? WHERE id = ?"
 CLAIMABLE: Final = """
 SELECT ready_at, id FROM job
@@ -72,6 +76,12 @@ def update(connection: Connection, row: Row) -> None:
 def hold(connection: Connection, row: Row) -> None:
     """Write what a claim or a renewal changes."""
     connection.execute(HOLD, (row.lease_until, row.claimable_at, row.token, row.claims, row.id))
+
+
+def call_up(connection: Connection, row: Row) -> None:
+    """Write what a claim out of a queue changes."""
+    held = (row.lease_until, row.claimable_at, row.token, row.claims)
+    connection.execute(CALL_UP, (row.due_at, row.queue, row.wants, *held, row.id))
 
 
 def call_back(connection: Connection, row: Row) -> None:

@@ -72,7 +72,15 @@ CREATE TABLE book (
 ) WITHOUT ROWID;
 """
 
-STEPS: Final = (FIRST, UNMATCHED, BOOKS)
+# `wants` last in the index: the depth of a queue is read from it alone.
+QUEUES: Final = """
+ALTER TABLE job ADD COLUMN queue TEXT;
+ALTER TABLE job ADD COLUMN wants INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_queued ON job (queue, lane, created_at, id, wants) WHERE queue IS NOT NULL;
+CREATE TABLE budget (model TEXT PRIMARY KEY, window TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+STEPS: Final = (FIRST, UNMATCHED, BOOKS, QUEUES)
 """From each version of the file to the next. A step only adds, so that who has the older file open can go on."""
 
 VERSION: Final = len(STEPS)

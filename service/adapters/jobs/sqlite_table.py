@@ -37,14 +37,21 @@ class SqliteTable:
 
         return await self._writer.write(act)
 
-    async def claim(self, limit: int, *, only: Sequence[RowId] | None = None) -> Sequence[Row]:
+    async def claim(
+        self, limit: int, *, only: Sequence[RowId] | None = None, queue: str | None = None
+    ) -> Sequence[Row]:
         def act(connection: sqlite3.Connection) -> Sequence[Row]:
             now = self._clock()
             chosen = self._chosen(connection, limit, now) if only is None else only
             claimed: list[Row] = []
             for row_id in dict.fromkeys(chosen):
                 row = rows.read(connection, row_id) if len(claimed) < limit else None
-                if row is not None and self._steps.understood(row) and rules.claimable(row, now):
+                if row is None or not self._steps.understood(row):
+                    continue
+                if queue is not None and rules.callable_from(row, queue, now):
+                    claimed.append(rules.called_up(row, now, self._lease))
+                    rows.call_up(connection, claimed[-1])
+                elif queue is None and rules.claimable(row, now):
                     claimed.append(rules.claimed(row, now, self._lease))
                     rows.hold(connection, claimed[-1])
             self._taken += len(claimed)
