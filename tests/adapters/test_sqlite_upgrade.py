@@ -20,6 +20,13 @@ pytestmark = pytest.mark.anyio
 ROW = Row(id=RowId("job"), status=Status.RECEIVED, facts={"n": 1}, created_at=1.0, updated_at=1.0, due_at=1.0)
 
 
+OLDER = """
+INSERT INTO job (id, status, lane, created_at, updated_at, due_at, lease_until, claimable_at, token, claims, callbacks,
+    callbacks_checked, subject, parked, schema, facts)
+VALUES ('older', 'received', 'fresh', 1, 1, 1, 0, 0, 0, 0, 0, 0, NULL, NULL, 1, '{}')"""
+"""As the first version adds a row."""
+
+
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
     """A store as the first version made it."""
@@ -52,6 +59,10 @@ async def test_two_that_open_an_older_file_bring_it_up_to_date_once_beside_one_t
             # Who still runs the older version goes on with its tables.
             older.execute("UPDATE job SET claims = 1")
             assert older.execute("SELECT id, claims FROM job").fetchall() == [("job", 1)]
+            older.execute(OLDER)
+            written = await one.jobs.get(RowId("older"))
+            assert written is not None
+            assert (written.queue, written.wants) == (None, 0)
     async with opening(first) as again:
         assert await again.unmatched.kept() == ([b"a"], None)
 

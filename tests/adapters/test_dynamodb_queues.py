@@ -1,0 +1,104 @@
+"""Queues and windows in DynamoDB when calls go wrong: nobody waits unseen, and nothing is granted twice."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from service.adapters.aws import Aws
+from service.adapters.budget.fleet import FleetBudget
+from service.adapters.jobs.dynamodb import DynamoStore
+from service.adapters.jobs.dynamodb_queues import ABANDONED_AFTER, partition
+from service.domain.allowance import Terms, Window, queue_of
+from service.domain.job import Status
+from service.engine.row import Lane, Row
+from tests.adapters.jobs_table import made, opened
+from tests.adapters.test_dynamodb_faults import insisted, towards
+from tests.contract.storing import NOW, Clock, row, save
+from tests.emulator import Emulator, Faulty
+
+pytestmark = pytest.mark.anyio
+
+QUEUE = queue_of("m")
+LOST = {"response": {"abort_frac": 0.0}}
+
+
+@pytest.fixture
+def through(faulty: Faulty) -> Iterator[Aws]:
+    with towards(faulty.url, attempts=1) as found:
+        yield found
+
+
+async def held(store: DynamoStore, name: str) -> Row:
+    added, _ = await store.table.add(row(name, status=Status.TRANSCRIBED))
+    (claimed,) = await store.table.claim(1, only=[added.id])
+    return claimed
+
+
+async def waits(store: DynamoStore, claimed: Row) -> Row:
+    waiting = save(Status.TRANSCRIBED, NOW + 3_600, queue=QUEUE, wants=2)
+    return await store.table.save(claimed.id, claimed.token, waiting)
+
+
+def entries(emulator: Emulator, table: str) -> int:
+    return int(
+        emulator.client("dynamodb").query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": partition(QUEUE, Lane.FRESH)}},
+        )["Count"]
+    )
+
+
+async def test_an_entry_that_a_crash_left_behind_is_passed_over_and_goes_once_it_is_old(
+    aws: Aws, emulator: Emulator
+) -> None:
+    table, clock = made(emulator), Clock()
+    async with opened(aws, table, clock) as store:
+        # It was about to wait, and its process died between the two writes.
+        died = await held(store, "died")
+        await store.table._entries.enter(died, QUEUE, 2)
+        await waits(store, await held(store, "waits"))
+        assert [each.id for each in await store.queues.heads(QUEUE, Lane.FRESH, 1)] == ["waits"]
+        assert entries(emulator, table) == 2, "who writes an entry now may be about to wait"
+        clock.now += ABANDONED_AFTER + 1
+        assert [each.id for each in await store.queues.heads(QUEUE, Lane.FRESH, 9)] == ["waits"]
+        assert entries(emulator, table) == 1
+
+
+async def test_an_entry_that_cannot_be_deleted_calls_nobody_up_twice(
+    through: Aws, aws: Aws, emulator: Emulator, faulty: Faulty
+) -> None:
+    table, clock = made(emulator), Clock()
+    async with opened(through, table, clock) as store, opened(aws, table, clock) as seen:
+        standing = await waits(seen, await held(seen, "job"))
+        faulty.rules(
+            {"service": "dynamodb", "operation": "DeleteItem", "error": {"code": "InternalServerError", "status": 500}}
+        )
+        assert [each.id for each in await store.table.claim(1, only=[standing.id], queue=QUEUE)] == ["job"]
+        assert entries(emulator, table) == 1
+        assert await seen.queues.heads(QUEUE, Lane.FRESH, 9) == []
+        assert await seen.table.claim(1, only=[standing.id], queue=QUEUE) == []
+
+
+async def test_a_save_whose_entry_is_refused_is_made_again_whole(
+    through: Aws, aws: Aws, emulator: Emulator, faulty: Faulty
+) -> None:
+    table, clock = made(emulator), Clock()
+    async with opened(through, table, clock) as store, opened(aws, table, clock) as seen:
+        claimed = await held(seen, "job")
+        too_much = {"error": {"code": "ProvisionedThroughputExceededException", "status": 400}}
+        faulty.rules({"service": "dynamodb", "operation": "PutItem", "times": 1, **too_much})
+        await insisted(lambda: waits(store, claimed))
+        assert [each.id for each in await seen.queues.heads(QUEUE, Lane.FRESH, 9)] == ["job"]
+
+
+async def test_a_grant_whose_acknowledgement_is_lost_is_one_grant(
+    through: Aws, aws: Aws, emulator: Emulator, faulty: Faulty
+) -> None:
+    table, clock = made(emulator), Clock()
+    async with opened(through, table, clock) as store, opened(aws, table, clock) as seen:
+        await seen.budgets.change("m", lambda _: Window(heard=True, limit=30))
+        budget = FleetBudget(store.budgets, store.queues, terms=Terms(), clock=clock)
+        faulty.rules({"service": "dynamodb", "operation": "PutItem", "times": 1, **LOST})
+        assert (await budget.take("m", 7)).count == 7
+        assert (await seen.budgets.all())["m"].granted == 7
