@@ -31,11 +31,38 @@ from tests.ports import free_port
 from tests.premises import Premises
 from tests.standin import QUICK, clear_faults, faults, ledger, running, set_faults
 
-PROMPTS = 3
+COMBINED = """
+[defaults]
+model = "claude-sonnet-4-6"
+max_tokens = 400
+
+[[pipelines]]
+name = "calls"
+match = ["**/*.wav"]
+combine = true
+
+[[pipelines.prompts]]
+name = "summary"
+prompt = "Summarize the call.\\n\\n{{ transcript }}"
+
+[[pipelines.prompts]]
+name = "mood"
+prompt = "Name the mood.\\n\\n{{ transcript }}"
+
+[[pipelines.prompts]]
+name = "triage"
+prompt = "Classify it.\\n\\n{{ transcript }}"
+schema = { type = "object", properties = { solved = { type = "boolean" } }, required = ["solved"] }
+
+[[pipelines.prompts]]
+name = "next-steps"
+prompt = "After {{ answers.summary }}: what is next?\\n\\n{{ transcript }}"
+"""
 CALLS = ("upload", "submit", "read", "list", "ask")
 ANSWER_SECONDS = 0.05
 STARTS_WITHIN = 60.0
 QUIET_WITHIN = 2.0
+QUIET_LOOKS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +78,22 @@ class Plan:
     failing: float = 0.05
     lost: float = 0.2
     within: float = 600.0
+    combine: bool = False
+
+    @property
+    def answers(self) -> int:
+        """To each recording."""
+        return 4 if self.combine else 3
+
+    @property
+    def requests(self) -> int:
+        """That bring them: three of the four in one."""
+        return 2 if self.combine else 3
+
+    @property
+    def arrived(self) -> Sequence[str]:
+        """What each request leaves behind that has brought something, as parts of keys."""
+        return ("/requests/", "/answers/next-steps.json") if self.combine else ("/answers/",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +115,7 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, default=Plan.replicas, help="killed in turn")
     parser.add_argument("--recordings", type=int, default=Plan.recordings)
     parser.add_argument("--kills", type=int, default=Plan.kills)
+    parser.add_argument("--combine", action="store_true", help="four prompts in two requests, one of them structured")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     asked = parser.parse_args()
     plan = Plan(**vars(asked))
@@ -92,6 +136,8 @@ def rampage(plan: Plan, folder: Path, tell: Callable[[str], object] = lambda _: 
     vendor = replace(QUICK, gateway_limit=1_000_000, answer_seconds=ANSWER_SECONDS, seed=plan.seed)
     with running(vendor) as url, _premises(plan, folder, url) as premises, contextlib.ExitStack() as serving:
         set_faults(url, *_misfortunes(plan), seed=plan.seed)
+        if plan.combine:
+            premises.pipelines(COMBINED)
         ports = [free_port() for _ in range(plan.replicas)]
         serving.enter_context(balancing(premises.port, ports))
         replicas = [serving.enter_context(Replica(premises, port)) for port in ports]
@@ -109,7 +155,8 @@ def rampage(plan: Plan, folder: Path, tell: Callable[[str], object] = lambda _: 
             time.sleep(dice.uniform(0.5, 2.5) * plan.replicas)
             replica.kill()
             # What was billed and is stored nowhere was lost by this kill or one before, or is on its way elsewhere.
-            unstored = _billed(url) - len(premises.keys("/answers/")) - _answers_lost(url)
+            billed = _billed(url)
+            unstored = billed - sum(len(premises.keys(part)) for part in plan.arrived) - _answers_lost(url)
             in_flight = max(in_flight, unstored)
             replica.start()
             told = len(premises.events())
@@ -231,8 +278,8 @@ def _billed(url: str) -> int:
         found = ledger(url)
         refused = sum(each["count"] for each in found["refused"] if each["on"] == "ask")
         quiet = quiet + 1 if found["calls"].get("ask", 0) == len(found["asks"]) + refused else 0
-        # What had just arrived at the first look is seen at the second.
-        if quiet == 2 or time.monotonic() > ends:
+        # On a busy machine what was sent before the kill may take some looks to arrive.
+        if quiet == QUIET_LOOKS or time.monotonic() > ends:
             return int(found["totals"]["asks_billed"])
 
 
@@ -261,11 +308,11 @@ def _audit(plan: Plan, premises: Premises, in_flight: int, lost: int) -> Outcome
     if incomplete := [event["subject"] for event in events if event["data"]["outcome"] != "complete"]:
         broken.append(f"{len(incomplete)} recordings did not complete, such as {incomplete[0]}")
     whole = [json.loads(premises.stored(key)) for key in premises.keys("/result.json")]
-    if len(whole) != plan.recordings or any(len(result["answers"]) != PROMPTS for result in whole):
-        broken.append(f"{len(whole)} results, or some without all {PROMPTS} answers")
+    if len(whole) != plan.recordings or any(len(result["answers"]) != plan.answers for result in whole):
+        broken.append(f"{len(whole)} results, or some without all {plan.answers} answers")
     if twice := found["totals"]["paid_twice"]["transcripts"]:
         broken.append(f"{twice} transcripts were paid twice")
-    again = found["totals"]["asks_billed"] - plan.recordings * PROMPTS
+    again = found["totals"]["asks_billed"] - plan.recordings * plan.requests
     if again > in_flight + lost:
         broken.append(
             f"{again} answers were billed again, more than the {in_flight} in flight at kills and {lost} cut off"
