@@ -10,6 +10,9 @@ PLACES: Final = 9
 NANO: Final = 10**PLACES
 
 
+_RARE: Final = frozenset({"cached_input_tokens", "cache_written_tokens", "reasoning_tokens"})
+
+
 class Usage(BaseModel):
     """What one or more requests to a language model took, by one naming, whichever the vendor used.
 
@@ -31,8 +34,9 @@ class Usage(BaseModel):
     estimated_cost: float | None = None
 
     def told(self) -> dict[str, object]:
-        """As it stands in results and events."""
-        return self.model_dump(exclude_none=True)
+        """As it stands in results and events: without what few providers tell, where it is nothing."""
+        told = self.model_dump(exclude_none=True)
+        return {name: count for name, count in told.items() if count or name not in _RARE}
 
 
 _APART: Final = tuple(name for name in Usage.model_fields if name not in {"total_tokens", "estimated_cost"})
