@@ -23,6 +23,7 @@ WHY: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.NO_TRANSCRIPT: "without a transcript: `afterword jobs retry` makes one",
         Reason.NO_PIPELINE: "of a pipeline that the file no longer has",
         Reason.UNFIT: "whose transcript does not have what a required prompt needs",
+        Reason.UNREDACTED: "transcribed without the redaction of today: `afterword submit --again` makes it anew",
         Reason.NEWER: "written by a newer version",
     }
 )

@@ -30,12 +30,15 @@ from service.settings.groups import Callbacks, EventsPlace, JobStore, ResultsPla
 from service.settings.load import Settings
 from service.stages import drop
 from service.stages.context import Context
+from service.stages.discretion import as_asked
 from service.stages.dispatch import Dispatch
 from service.stages.step import step
 from service.wiring import Amazon, opened_store, wired
 
 LOOK_EVERY: Final = 0.2
 GRACE: Final = 5.0
+AUDIO: Final = "redact_pii_audio"
+"""Begins the options of redacted audio, which a trial would only wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,7 @@ class Overheard:
 def narrowed(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
     """The pipeline with only these prompts, and those whose answers they use; all of them if none is named.
 
-    What it does with what comes out is left away: captions, attributes, and deleting a transcript that others may use.
+    What is made beside the answers is left away: captions, redacted audio, attributes.
     Raises Refused for a prompt that it does not have.
     """
     wanted = set(names or [prompt.name for prompt in pipeline.prompts])
@@ -106,11 +109,13 @@ def narrowed(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
         wanted |= more
     prompts = tuple(prompt for prompt in pipeline.prompts if prompt.name in wanted)
     outputs = Outputs(keep_transcript=pipeline.outputs.keep_transcript)
-    return pipeline.model_copy(update={"prompts": prompts, "outputs": outputs, "attributes": {}})
+    options = {name: value for name, value in pipeline.transcript.items() if not name.startswith(AUDIO)}
+    less = {"prompts": prompts, "outputs": outputs, "attributes": {}, "transcript": options}
+    return pipeline.model_copy(update=less)
 
 
-async def known(recording: Recording, context: Context) -> Known | None:
-    """The transcript of this very recording, where a job has it already. Raises Unavailable, StoreTrouble."""
+async def known(recording: Recording, pipeline: Pipeline, context: Context) -> Known | None:
+    """The transcript of this very recording, where a job has one that will do. Raises Unavailable, StoreTrouble."""
     jobs = context.ports.jobs
     if recording.kind is Kind.TRANSCRIPT:
         rows = await jobs.find(recording.location)
@@ -122,7 +127,7 @@ async def known(recording: Recording, context: Context) -> Known | None:
             job = understood(row.facts)
         except NotUnderstood:
             continue
-        if job.transcript is None or not job.transcript.kept:
+        if job.transcript is None or not job.transcript.kept or not await as_asked(job, pipeline, context):
             continue
         document = await context.ports.results.get(context.place(job).transcript_json)
         if document is not None:

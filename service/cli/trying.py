@@ -21,7 +21,7 @@ from service.cli.trial import Asked, Known, Outcome
 from service.domain import targets
 from service.domain.errors import Permanent
 from service.domain.job import Kind, Recording
-from service.domain.pipeline import Pipeline
+from service.domain.pipeline import Pipeline, Pipelines
 from service.domain.targets import Target
 from service.settings.groups import DropsPlace, JobStore, PipelinesPlace, ResultsPlace, Vendor, Work
 from service.settings.load import Settings
@@ -53,9 +53,10 @@ def try_(
     given = targets.metadata(metadata or ())
     settings = settings_for(Vendor, PipelinesPlace, DropsPlace, JobStore, ResultsPlace, Work)
     with amazon() as aws:
-        found = pipelines_for(settings).get(pipeline)
+        pipelines = pipelines_for(settings)
+        found = pipelines.get(pipeline)
         if found is None:
-            known = ", ".join(each.name for each in pipelines_for(settings).pipelines)
+            known = ", ".join(each.name for each in pipelines.pipelines)
             raise refusal(f"pipeline {pipeline}", "there is no such pipeline", f"choose one of {known}")
         wanted = trial.narrowed(found, prompt or [])
         raise typer.Exit(asyncio.run(_tried(wanted, parsed, given, settings, aws, yes=yes, json=json)))
@@ -76,7 +77,7 @@ async def _tried(
         recording = await operations.recording(target, metadata, aws, inbox=inbox, base=Path.cwd().resolve())
     except Permanent as error:
         raise refused(str(getattr(target, "path", "the target")), error) from None
-    before = await _before(recording, settings, aws)
+    before = await _before(recording, pipeline, settings, aws)
     if before is None and recording.kind is not Kind.TRANSCRIPT and not _agreed(recording, yes=yes):
         note("nothing was asked")
         return FAILED
@@ -85,18 +86,18 @@ async def _tried(
     if json:
         out_json({"result": outcome.result, "requests": [_view(each) for each in outcome.asked]})
     else:
-        for line in _lines(outcome, before):
+        for line in _lines(outcome, before, kept=pipeline.outputs.keep_transcript):
             out(line)
     broken = any("error" in answer for answer in outcome.result["answers"].values())
     return FAILED if broken or "error" in outcome.result else 0
 
 
-async def _before(recording: Recording, settings: Settings, aws: Amazon) -> Known | None:
+async def _before(recording: Recording, pipeline: Pipeline, settings: Settings, aws: Amazon) -> Known | None:
     """Only looked for where there is a job store: looking would make an embedded one."""
     if not store_stands(settings):
         return None
-    async with context_for(settings, pipelines_for(settings), aws) as context:
-        return await trial.known(recording, context)
+    async with context_for(settings, Pipelines(pipelines=()), aws) as context:
+        return await trial.known(recording, pipeline, context)
 
 
 def _agreed(recording: Recording, *, yes: bool) -> bool:
@@ -109,9 +110,9 @@ def _agreed(recording: Recording, *, yes: bool) -> bool:
     return typer.confirm(f"{recording.key}: {what}. Go on?", err=True)
 
 
-def _lines(outcome: Outcome, before: Known | None) -> Iterator[str]:
+def _lines(outcome: Outcome, before: Known | None, *, kept: bool) -> Iterator[str]:
     result, asked = outcome.result, outcome.asked
-    yield f"TRANSCRIPT {_transcript(result, before)}"
+    yield f"TRANSCRIPT {_transcript(result, before, kept=kept)}"
     for number, each in enumerate(asked, start=1):
         yield ""
         yield f"REQUEST {number} of {len(asked)}: {_came_of(each)}"
@@ -130,11 +131,12 @@ def _lines(outcome: Outcome, before: Known | None) -> Iterator[str]:
     yield f"TOGETHER {count(len(asked), 'request')}, {_used(result['usage'])}. Nothing was published."
 
 
-def _transcript(result: Mapping[str, Any], before: Known | None) -> str:
+def _transcript(result: Mapping[str, Any], before: Known | None, *, kept: bool) -> str:
     found = result["transcript"]
     if found is None:
         return "none"
-    source = f"of {before.job_id}, not transcribed again" if before else "transcript:ID spares making it again"
+    source = "transcript:ID spares making it again" if kept else "deleted again, if it was made for this"
+    source = f"of {before.job_id}, not transcribed again" if before else source
     return f"{found['id']}, {found['language'] or 'no language'}, {found['duration'] or 0} s ({source})"
 
 

@@ -98,6 +98,8 @@ class Code(StrEnum):
     """The transcript did not end within a day."""
     TRANSCRIPT_MISSING = "transcript_missing"
     """The transcript is not (or no longer) at the vendor."""
+    NOT_REDACTED = "not_redacted"
+    """The transcript was made without the redaction that the pipeline asks for."""
     RECORDING_MISSING = "recording_missing"
     RECORDING_REPLACED = "recording_replaced"
     PROMPT_FAILED = "prompt_failed"

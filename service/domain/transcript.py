@@ -91,7 +91,7 @@ class Reading(Fact):
 
     `document` only when completed and not deleted. `error` is the vendor's own words, presigned queries taken out.
     `webhook_url` is whom it calls back. `deleted`: somebody deleted it at the vendor, or it is only the husk of one.
-    `channels` and `speech_model` are what it is billed by.
+    `channels` and `speech_model` are what it is billed by. `redacted`: personal data was taken out of it.
     """
 
     id: TranscriptId
@@ -103,6 +103,7 @@ class Reading(Fact):
     document: Document | None = None
     channels: int = 1
     speech_model: str | None = None
+    redacted: bool = False
 
 
 class Listed(Fact):

@@ -18,6 +18,7 @@ from service.engine.row import Save
 from service.stages import adopt
 from service.stages.context import Context
 from service.stages.decisions import entered, save
+from service.stages.discretion import taken_as_it_is
 from service.stages.lost import count_if_lost
 from service.stages.vendor import polled, read, transcription
 
@@ -58,6 +59,7 @@ async def _seen(hold: Hold, job: Job, reading: Reading, context: Context, heard:
     if reading.deleted or reading.document is None:
         raise TranscriptMissing("the transcript was deleted at the vendor")
     await _announced(job, context)
+    await taken_as_it_is(job, reading, context)
     await _keep(job, reading.document, context)
     return _transcribed(job, reading, reading.document, heard, context)
 

@@ -17,6 +17,7 @@ from service.engine.row import Lane, Row
 from service.stages.ask import rendered
 from service.stages.context import Context
 from service.stages.decisions import save
+from service.stages.discretion import as_asked
 from service.stages.retry import next_run
 from service.stages.speech import renders, spoken
 
@@ -31,6 +32,8 @@ class Reason(StrEnum):
     NO_PIPELINE = "no_pipeline"
     UNFIT = "unfit"
     """A required prompt cannot be asked of its transcript: a run could only fail."""
+    UNREDACTED = "unredacted"
+    """Its transcript was made without the redaction that today's pipeline asks for."""
     NEWER = "newer"
     """Another version wrote what is known of it."""
 
@@ -76,7 +79,7 @@ async def considered(row: Row, context: Context) -> Due | Alone:
     pipeline = context.pipelines.get(job.pipeline)
     if pipeline is None:
         return Alone(row=row, reason=Reason.NO_PIPELINE, words=job.pipeline)
-    if (reason := _alone(row, job, pipeline)) is not None:
+    if (reason := await _alone(row, job, pipeline, context)) is not None:
         return Alone(row=row, reason=reason)
     answers = await _answers(job, pipeline, context)
     comparison = await _compared(job, pipeline, answers, context)
@@ -110,15 +113,17 @@ async def reanalyze(due: Due, context: Context) -> Row | None:
         return None
 
 
-def _alone(row: Row, job: Job, pipeline: Pipeline) -> Reason | None:
-    """What the row alone tells: most recordings need no further look."""
+async def _alone(row: Row, job: Job, pipeline: Pipeline, context: Context) -> Reason | None:
+    """What can be told before the answers are looked at: most recordings need no further look."""
     if not row.ended:
         return Reason.ON_ITS_WAY
     if job.transcript is None or not job.transcript.kept:
         return Reason.NO_TRANSCRIPT
     # Also where a prompt failed meanwhile: repeated, this would otherwise never come to an end.
     applied = job.pipeline_digest == digest(pipeline)
-    return Reason.SAME if applied or job.transcript.blank else None
+    if applied or job.transcript.blank:
+        return Reason.SAME
+    return None if await as_asked(job, pipeline, context) else Reason.UNREDACTED
 
 
 async def _compared(

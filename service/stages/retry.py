@@ -10,6 +10,7 @@ from service.engine.row import Lane, Row
 from service.stages.callback import anew
 from service.stages.context import Context
 from service.stages.decisions import entered, save
+from service.stages.discretion import WORDS, as_asked
 
 TRANSCRIPT_AT_FAULT = frozenset(
     {
@@ -32,18 +33,29 @@ async def retry(row: Row, context: Context, *, repin: bool = False, lane: Lane =
     """The failed job, due now, on its next run; answers that earlier runs paid for are used again.
 
     It keeps the pipeline that it was bound to; `repin` binds it to today's of that name instead.
-    Raises Refused when the job has not failed.
+    Raises Refused when the job has not failed, or its transcript may not be used for that pipeline.
     """
     job = Job.model_validate(row.facts)
     if row.status != Status.FAILED:
         raise Refused([_not_failed(job.id, row.status)])
     status = begins_at(job)
+    if repin and status is Status.TRANSCRIBED:
+        await _as_discreet(job, context)
     try:
         return await context.ports.table.reopen(
             row.id, status, save(next_run(job, status, context.now(), repin=repin), status, 0.0).facts, lane
         )
     except IllegalStep:
         raise Refused([_not_failed(job.id, "on its way again")]) from None
+
+
+async def _as_discreet(job: Job, context: Context) -> None:
+    """Raises Refused where today's pipeline asks for a redaction that the transcript was made without."""
+    pipeline = context.pipelines.get(job.pipeline)
+    if pipeline is None or await as_asked(job, pipeline, context):
+        return
+    cure = "leave --repin out, or have it transcribed anew by `afterword submit --again`"
+    raise Refused([Problem(place=job.id, what=WORDS.format(pipeline.name), cure=cure)])
 
 
 def begins_at(job: Job) -> Status:

@@ -104,3 +104,22 @@ def test_a_refused_account_ends_it_with_the_cure(configured: Desk, standin: str)
     ran = configured("try", "calls", "calls/a.wav", "--yes")
     assert ran.code == 1
     assert [line.partition(": ")[2][:8] for line in ran.errors] == ["balance:"]
+
+
+def test_a_transcript_without_the_redaction_of_today_is_not_tried_on_and_no_audio_is_waited_for(
+    configured: Desk, standin: str
+) -> None:
+    (configured.folder / "pipelines.toml").write_text(TWO)
+    configured.record("inbox/calls/a.wav")
+    with Service(configured.folder):
+        configured("submit", "inbox/calls/a.wav", "--wait")
+    discreet = "[pipelines.transcript]\nredact_pii = true\nredact_pii_audio = true\n\n[[pipelines.prompts]]"
+    (configured.folder / "pipelines.toml").write_text(TWO.replace("[[pipelines.prompts]]", discreet, 1))
+    asked = ledger(standin)["calls"].get("captions", 0)
+    unasked = configured("try", "calls", "inbox/calls/a.wav")
+    assert "it has no transcript yet" in unasked.errors[0]
+    ran = configured("try", "calls", "inbox/calls/a.wav", "--prompt", "mood", "--yes")
+    assert ran.code == 0, ran.err
+    assert "deleted again" in ran.out
+    assert totals(standin)["submissions"] == 2
+    assert ledger(standin)["calls"].get("captions", 0) == asked

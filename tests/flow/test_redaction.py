@@ -1,5 +1,6 @@
 """What was redacted is nowhere to be found, and the audio without it comes with the results."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,8 +11,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from service.cli.configuration import context_for
+from service.domain.errors import Refused
 from service.domain.tokens import HEADER, token
 from service.stages import redacted
+from service.stages.retry import retry
+from tests.flow.test_reanalysis import asked, ended
 from tests.longrun.processes import Process
 from tests.longrun.processes import eventually as until_true
 from tests.premises import SECRET, Premises, eventually, until
@@ -254,3 +259,33 @@ async def test_silence_has_no_redacted_audio_to_wait_for(premises: Premises) -> 
         (event,) = await premises.heard(1)
     assert event["data"]["skipped"] == "no_speech"
     assert ledger(premises.standin)["calls"].get("captions", 0) == 0
+
+
+@pytest.mark.anyio
+async def test_a_transcript_that_was_made_without_redaction_is_not_used_where_it_is_asked_for(
+    premises: Premises, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, _, prompts = AUDIO.partition("[pipelines.transcript]")
+    premises.pipelines(head + prompts[prompts.index("[[pipelines.prompts]]") :])
+    set_faults(premises.standin, {"on": "ask", "do": "status", "status": 400, "message": "not that"})
+    async with premises.serving():
+        planted(premises, "one.wav")
+        (first,) = await premises.heard(1)
+        await ended(premises)
+    clear_faults(premises.standin)
+    premises.pipelines(AUDIO)
+    capsys.readouterr()
+    assert await asked(premises) == 0
+    assert json.loads(capsys.readouterr().out)["left_alone"] == {"unredacted": 1}
+    async with context_for(premises.settings, premises.loaded) as context:
+        with pytest.raises(Refused, match="without the redaction that pipeline calls asks for"):
+            await retry((await premises.rows())["one.wav"], context, repin=True)
+    async with premises.serving() as addresses:
+        target = {"target": f"transcript:{first['data']['transcript']['id']}", "pipeline": "calls"}
+        async with httpx2.AsyncClient() as client:
+            answer = await client.post(f"{addresses.ops}/api/jobs", json=target)
+        assert answer.is_success, answer.text
+        _, second = await premises.heard(2)
+    assert (second["data"]["outcome"], second["data"]["error"]["code"]) == ("failed", "not_redacted")
+    assert second["data"]["files"].keys() == {"result"}
+    assert ledger(premises.standin)["totals"]["asks_billed"] == 0

@@ -70,6 +70,7 @@ def reading(body: bytes | bytearray) -> Reading:
         document=_document(answer) if state is State.COMPLETED and not deleted else None,
         channels=_channels(answer),
         speech_model=(text(answer.get("speech_model_used")) or "")[:LONGEST_NAME] or None,
+        redacted=answer.get("redact_pii") is True,
     )
 
 

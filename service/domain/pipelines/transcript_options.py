@@ -84,6 +84,26 @@ def redacts(options: Mapping[str, JsonValue]) -> bool:
     return options.get("redact_pii") is True
 
 
+def as_discreet(made: Mapping[str, JsonValue], wanted: Mapping[str, JsonValue]) -> bool:
+    """Whether a transcription by `made` took out all that one by `wanted` would."""
+    if not redacts(wanted):
+        return True
+    kinds, terms = "redact_pii_policies", "redact_static_entities"
+    return (
+        redacts(made)
+        and _covers(made.get(kinds), wanted.get(kinds))
+        and _covers(made.get(terms) or {}, wanted.get(terms) or {})
+    )
+
+
+def _covers(made: JsonValue, wanted: JsonValue) -> bool:
+    if isinstance(made, list) and isinstance(wanted, list):
+        return all(each in made for each in wanted)
+    if isinstance(made, dict) and isinstance(wanted, dict):
+        return all(_covers(made.get(name), each) for name, each in wanted.items())
+    return made == wanted
+
+
 def redacted_audio(options: Mapping[str, JsonValue], *, blank: bool) -> str | None:
     """The form (`mp3`, `wav`) of the redacted audio that comes of these options; None if none does.
 
