@@ -116,7 +116,7 @@ async def wired(
     """Everything a stage needs, over an open store. Needs every group of settings but the listeners'."""
     async with open_client() as client:
         vendor, in_work = settings.vendor, InWork()
-        allowances = Allowances(share=vendor.llm_share, unheard=UNHEARD)
+        allowances = Allowances(share=settings.allowance.llm_share, unheard=UNHEARD)
         budget = FleetBudget(store.budgets, store.queues, terms=allowances, clock=time.time)
         ports = Ports(
             table=store.table,

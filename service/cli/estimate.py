@@ -8,10 +8,8 @@ from typing import Final
 
 from service.cli.figures import count, lasting
 from service.cli.screen import columns
+from service.domain.allowance import LENGTH, LIMIT
 from service.stages.reanalyze import Alone, Due, Reason
-
-A_MINUTE: Final = 30
-"""Requests to one model that an account may make (vendor API reference: rate limits)."""
 
 WORDS_SHOWN: Final = 5
 """Different words about why recordings are unfit."""
@@ -40,8 +38,13 @@ class Asked:
 
 @dataclass(kw_only=True)
 class Estimate:
-    """Requests and tokens by pipeline and prompt, and how many recordings are left alone, by why."""
+    """Requests and tokens by pipeline and prompt, and how many recordings are left alone, by why.
 
+    `allowances`: requests a minute to a model that are ours, as far as models have told; `otherwise`: to any other.
+    """
+
+    allowances: Mapping[str, int] = field(default_factory=dict)
+    otherwise: int = LIMIT
     recordings: int = 0
     asked: dict[tuple[str, str], Asked] = field(default_factory=dict)
     alone: Counter[Reason] = field(default_factory=Counter)
@@ -57,11 +60,16 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """How long the account's allowance takes for the model that is asked the most."""
+        """How long our allowance takes for the model that takes the longest."""
+        return self._slowest()[0]
+
+    def _slowest(self) -> tuple[float, int]:
+        """The seconds of the model that takes the longest, and its requests a minute."""
         models: Counter[str] = Counter()
         for each in self.asked.values():
             models[each.model] += each.requests
-        return max(models.values(), default=0) * 60 / A_MINUTE
+        paces = ((requests, self.allowances.get(model, self.otherwise)) for model, requests in models.items())
+        return max(((requests * LENGTH / pace, pace) for requests, pace in paces), default=(0.0, self.otherwise))
 
     def count(self, found: Due | Alone) -> None:
         """One more recording."""
@@ -108,7 +116,8 @@ class Estimate:
 
     def notes(self) -> Sequence[str]:
         """How long it takes, and what is left alone."""
-        pace = f"about {lasting(self.seconds)} at {A_MINUTE} requests a minute to a model; nothing is transcribed again"
+        seconds, most = self._slowest()
+        pace = f"about {lasting(seconds)} at {most} requests a minute to a model; nothing is transcribed again"
         alone = [f"{count(number, 'recording')} {WHY[reason]}" for reason, number in sorted(self.alone.items())]
         return [*([pace] if self.requests else []), *(f"left alone: {each}" for each in alone), *sorted(self.unfit)]
 

@@ -15,7 +15,7 @@ from service.cli.showing import shown
 from service.domain import durations
 from service.domain.globs import BadGlob, Glob, parse
 from service.domain.job import Status
-from service.settings.groups import EventsPlace, JobStore, PipelinesPlace, ResultsPlace
+from service.settings.groups import Allowance, EventsPlace, JobStore, PipelinesPlace, ResultsPlace
 
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 Since = Annotated[str | None, typer.Option(metavar="2d", help="Only what changed within that time.")]
@@ -99,7 +99,7 @@ def reanalyze(
     narrowed = any(each is not None for each in (pipeline, since, until, key))
     if bool(name) == narrowed:
         raise typer.BadParameter("name the jobs, or say which with --pipeline, --since, --until or --key ('**' is all)")
-    settings = settings_for(JobStore, PipelinesPlace, ResultsPlace)
+    settings = settings_for(JobStore, PipelinesPlace, ResultsPlace, Allowance)
     standing_store(settings)
     selection = Selection(
         names=name or (), pipeline=pipeline, since=_since(since), until=_since(until, "--until"), key=_glob(key)

@@ -16,6 +16,8 @@ from service.cli.finished import Selection, looked_into
 from service.cli.following import follow
 from service.cli.progress import progress
 from service.cli.screen import columns, note, out, out_json
+from service.domain.allowance import LIMIT, Window, allowance
+from service.domain.allowance import Terms as Allowances
 from service.domain.job import Status
 from service.engine.row import Row, RowId
 from service.settings.load import Settings
@@ -60,7 +62,7 @@ async def reanalyzed(settings: Settings, order: Order) -> int:
         known = ", ".join(each.name for each in pipelines.pipelines)
         raise refusal(f"--pipeline {name}", "the pipelines file has no such pipeline", f"choose one of {known}")
     async with context_for(settings, pipelines) as context:
-        estimate = await _estimated(order, context)
+        estimate = await _estimated(order, Allowances(share=settings.allowance.llm_share), context)
         if order.dry_run:
             return _only_told(estimate, order)
         if not _agreed(estimate, order):
@@ -69,8 +71,9 @@ async def reanalyzed(settings: Settings, order: Order) -> int:
         return await _concluded(await _sent(estimate, order, context), estimate, order, context)
 
 
-async def _estimated(order: Order, context: Context) -> Estimate:
-    estimate = Estimate()
+async def _estimated(order: Order, terms: Allowances, context: Context) -> Estimate:
+    told = {each.model: each.allowance for each in await context.ports.budget.standings() if each.allowance}
+    estimate = Estimate(allowances=told, otherwise=allowance(Window(limit=LIMIT), terms) or LIMIT)
     async for some in looked_into(order.selection, context):
         for each in some:
             estimate.count(each)

@@ -18,7 +18,7 @@ from service.domain.masking import told
 from service.domain.pipeline import Pipelines
 from service.domain.times import rfc3339
 from service.ports import Closed, Count, Standing
-from service.settings.groups import JobStore, PipelinesPlace
+from service.settings.groups import Allowance, JobStore, PipelinesPlace
 from service.settings.load import Settings
 from service.stages.overview import Overview, overview
 
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def status(*, json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False) -> None:
     """Jobs by status and lane, what is due, which gates are shut and why."""
-    settings = settings_for(JobStore, PipelinesPlace)
+    settings = settings_for(JobStore, PipelinesPlace, Allowance)
     standing_store(settings)
     found = asyncio.run(_looked(settings))
     if json:

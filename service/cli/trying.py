@@ -23,7 +23,7 @@ from service.domain.errors import Permanent
 from service.domain.job import Kind, Recording
 from service.domain.pipeline import Pipeline, Pipelines
 from service.domain.targets import Target
-from service.settings.groups import DropsPlace, JobStore, PipelinesPlace, ResultsPlace, Vendor, Work
+from service.settings.groups import Allowance, DropsPlace, JobStore, PipelinesPlace, ResultsPlace, Vendor, Work
 from service.settings.load import Settings
 from service.wiring import Amazon, amazon
 
@@ -51,7 +51,7 @@ def try_(
     """
     (parsed,) = targets.parse([target])
     given = targets.metadata(metadata or ())
-    settings = settings_for(Vendor, PipelinesPlace, DropsPlace, JobStore, ResultsPlace, Work)
+    settings = settings_for(Vendor, Allowance, PipelinesPlace, DropsPlace, JobStore, ResultsPlace, Work)
     with amazon() as aws:
         pipelines = pipelines_for(settings)
         found = pipelines.get(pipeline)

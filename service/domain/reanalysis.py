@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain import prompts
+from service.domain import combining, prompts
 from service.domain.answers import Answer
 from service.domain.errors import Permanent
 from service.domain.pipeline import Pipeline, Prompt
@@ -52,6 +52,14 @@ def compared(pipeline: Pipeline, answers: Mapping[str, Sequence[Answer]], digest
         else:
             used_again[prompt.name] = known
     return Comparison(new=tuple(each for each in pipeline.prompts if each.name in new), unfit=unfit)
+
+
+def sharing(pipeline: Pipeline, new: Sequence[Prompt]) -> frozenset[str]:
+    """Those of the new prompts that the request of another one answers, if all goes well."""
+    names = {prompt.name for prompt in new}
+    groups = combining.groups(pipeline.prompts, None) if pipeline.combine else ()
+    asked = ([prompt.name for prompt in members if prompt.name in names] for members in groups)
+    return frozenset(name for together in asked for name in together[1:])
 
 
 def requests(prompt: Prompt) -> int:

@@ -32,7 +32,7 @@ LONGEST_URL_LIFETIME: Final = 7 * DAY
 
 
 class Vendor(Group):
-    """AssemblyAI: the key, its region, and what of the account's allowance is ours."""
+    """AssemblyAI: the key and its region."""
 
     api_key: Annotated[SecretStr, reads(values.secret)] = variable(
         "ASSEMBLYAI_API_KEY",
@@ -48,9 +48,6 @@ class Vendor(Group):
     )
     llm_gateway_override: Annotated[str | None, reads(values.origin)] = variable(
         "AFTERWORD_LLM_GATEWAY_URL", "override of the LLM Gateway's scheme and host", shown="by region"
-    )
-    llm_share: Annotated[float, reads(values.share)] = variable(
-        "AFTERWORD_LLM_SHARE", "this deployment's part of the account's Gateway allowance, above 0 and at most 1", "1"
     )
 
     @property
@@ -71,6 +68,14 @@ class Vendor(Group):
             for name, url in overrides.items()
             if url and values.in_the_clear(url)
         ]
+
+
+class Allowance(Group):
+    """What of the account's allowance is ours; apart, since commands tell of it that need no key."""
+
+    llm_share: Annotated[float, reads(values.share)] = variable(
+        "AFTERWORD_LLM_SHARE", "this deployment's part of the account's Gateway allowance, above 0 and at most 1", "1"
+    )
 
 
 class Deployment(Group):

@@ -17,6 +17,7 @@ from service.domain.errors import Problem, Refused
 from service.settings import values
 from service.settings.fields import Group, Variable
 from service.settings.groups import (
+    Allowance,
     Callbacks,
     Deployment,
     DropsPlace,
@@ -34,6 +35,7 @@ from service.settings.source import Texts
 
 GROUPS: Final[tuple[type[Group], ...]] = (
     Vendor,
+    Allowance,
     Deployment,
     Callbacks,
     PipelinesPlace,
@@ -111,6 +113,10 @@ class Settings:
     @property
     def vendor(self) -> Vendor:
         return self.group(Vendor)
+
+    @property
+    def allowance(self) -> Allowance:
+        return self.group(Allowance)
 
     @property
     def callbacks(self) -> Callbacks:

@@ -49,7 +49,10 @@ class Alone:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A prompt that would be asked, in so many requests if all goes well; `input_tokens` is an estimate."""
+    """A prompt that would be asked, in so many requests if all goes well; `input_tokens` is an estimate.
+
+    Of prompts that share a request the first has the request and the speech, the others have none.
+    """
 
     prompt: str
     model: str
@@ -89,7 +92,7 @@ async def considered(row: Row, context: Context) -> Due | Alone:
         return Alone(row=row, reason=Reason.UNFIT, words=words)
     if not comparison.new:
         return Alone(row=row, reason=Reason.SAME)
-    questions = await _weighed(comparison.new, job, answers, context)
+    questions = await _weighed(comparison.new, pipeline, job, answers, context)
     return Due(row=row, job=job, pipeline=pipeline, questions=questions)
 
 
@@ -154,16 +157,17 @@ async def _answers(job: Job, pipeline: Pipeline, context: Context) -> Mapping[st
 
 
 async def _weighed(
-    new: Sequence[Prompt], job: Job, answers: Mapping[str, Sequence[Answer]], context: Context
+    new: Sequence[Prompt], pipeline: Pipeline, job: Job, answers: Mapping[str, Sequence[Answer]], context: Context
 ) -> tuple[Question, ...]:
     spoken_of = any(prompts.uses(prompt, each) for prompt in new for each in prompts.SPEECH)
     size = await _size(job, context) if spoken_of else 0
+    sharing = reanalysis.sharing(pipeline, new)
     return tuple(
         Question(
             prompt=prompt.name,
             model=prompt.model,
-            requests=reanalysis.requests(prompt),
-            input_tokens=reanalysis.input_tokens(prompt, size, answers),
+            requests=0 if prompt.name in sharing else reanalysis.requests(prompt),
+            input_tokens=reanalysis.input_tokens(prompt, 0 if prompt.name in sharing else size, answers),
         )
         for prompt in new
     )

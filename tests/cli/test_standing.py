@@ -1,5 +1,6 @@
 """What a job waits for, in words, and figures as people read them."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,10 @@ from service.domain.errors import Code
 from service.domain.job import Failure, Status, Trouble
 from service.engine.row import Row
 from service.ports import Closed, Count, Lately, Standing
+from service.settings.groups import JobStore, Work
+from service.settings.load import Settings
+from service.wiring import amazon, opened_store
+from tests.cli.desk import Desk
 from tests.cli.rows import FAILURE, job, row
 
 NOW = 1000.0
@@ -133,3 +138,17 @@ def test_the_status_tells_for_each_model_what_is_used_and_who_waits() -> None:
         "queued_requests": 48,
         "backlog_seconds": 96.0,
     }
+
+
+def test_status_tells_of_the_share_that_is_ours_and_needs_no_key(desk: Desk) -> None:
+    place = {"AFTERWORD_JOBS": f"sqlite:///{desk.folder}/jobs.db"}
+    desk.dotenv({**place, "AFTERWORD_LLM_SHARE": "0.5"})
+
+    async def heard() -> None:
+        with amazon() as aws:
+            async with opened_store(Settings.load(place, None, [JobStore, Work]), aws) as store:
+                await store.budgets.change("m", lambda window: replace(window, heard=True, limit=30))
+
+    asyncio.run(heard())
+    (model,) = desk("status", "--json").json["models"]
+    assert (model["model"], model["allowance"]) == ("m", 15)

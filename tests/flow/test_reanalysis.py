@@ -1,6 +1,7 @@
 """New questions to recordings that have been through: only what has no answer yet is asked, nothing is transcribed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,14 @@ async def test_looking_first_sends_nothing_on_and_tells_what_it_would_take(
         await premises.heard(3)
         await ended(premises)
         premises.pipelines(SHORTER)
+        async with premises.store() as store:
+            await store.budgets.change("claude-sonnet-4-6", lambda window: replace(window, limit=30))
         capsys.readouterr()
         assert await asked(premises, selected("NORTH/*"), dry_run=True) == 0
         found = json.loads(capsys.readouterr().out)
+        premises.environment["AFTERWORD_LLM_SHARE"] = "0.25"
+        assert await asked(premises, selected("NORTH/*"), dry_run=True) == 0
+        assert json.loads(capsys.readouterr().out)["seconds"] == round(4 * 60 / 7), "a quarter of 30 a minute is ours"
     assert (found["dry_run"], found["recordings"], found["requests"], found["seconds"]) == (True, 2, 4, 8)
     assert [(each["prompt"], each["model"], each["requests"]) for each in found["prompts"]] == [
         ("next-steps", "claude-sonnet-4-6", 2),

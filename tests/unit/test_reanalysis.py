@@ -8,7 +8,7 @@ from service.domain.answers import Answer
 from service.domain.completion import Usage
 from service.domain.errors import Code, Permanent
 from service.domain.pipeline import Message, Pipeline, Prompt
-from service.domain.reanalysis import compared, input_tokens, requests
+from service.domain.reanalysis import compared, input_tokens, requests, sharing
 
 
 def pipeline(**asked: str) -> Pipeline:
@@ -105,3 +105,13 @@ def test_a_conversation_takes_a_request_for_each_turn(turns: tuple[str | None, .
     prompt = Prompt(name="p", messages=said, request={"model": "m"})
     assert requests(prompt) == asked
     assert input_tokens(prompt, 0, {}) == asked * (1 if len(turns) <= 2 else 2)
+
+
+def test_of_new_prompts_that_share_a_request_all_but_the_first_take_none() -> None:
+    of = pipeline(
+        a="One of {{ transcript }}?", b="Two?", c="Three?", d="Four of {{ transcript }}?", e="{{ answers.a }}?"
+    )
+    together = of.model_copy(update={"combine": True})
+    assert sharing(together, together.prompts) == {"c", "d"}
+    assert sharing(together, [each for each in together.prompts if each.name in {"b", "d"}]) == frozenset()
+    assert sharing(of, of.prompts) == frozenset()

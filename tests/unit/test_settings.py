@@ -30,7 +30,7 @@ def test_the_key_is_enough() -> None:
     assert settings.vendor.api_key.get_secret_value() == KEY
     assert settings.vendor.assemblyai_url == "https://api.assemblyai.com"
     assert settings.vendor.llm_gateway_url == "https://llm-gateway.assemblyai.com"
-    assert settings.vendor.llm_share == 1
+    assert settings.allowance.llm_share == 1
     assert settings.deployment == Deployment.model_validate({}, context={"base": BASE})
     assert settings.deployment.name == "afterword"
     assert settings.callbacks.public_url is None
