@@ -25,18 +25,25 @@ from tests.cli.desk import Desk, environment, eventually, process
 from tests.standin import KEY, running, write_script
 
 BALANCED = "3 recordings: 3 transcripts, 9 answers, 0 paid twice, 1 lost callback recovered, 1 forgery refused"
-ONE_PROMPT_WITHOUT_A_MODEL = """
+SHARED_AND_ONE_WITHOUT_A_MODEL = """
 [defaults]
 max_tokens = 200
 
 [[pipelines]]
 name = "own"
 match = ["*.wav"]
+combine = true
 
 [[pipelines.prompts]]
 name = "summary"
 model = "claude-sonnet-4-6"
 prompt = "Summarize it. {{ transcript }}"
+
+[[pipelines.prompts]]
+name = "animals"
+model = "claude-sonnet-4-6"
+schema = { type = "object", properties = { names = { type = "array", items = { type = "string" } } } }
+prompt = "Which animals? {{ transcript }}"
 
 [[pipelines.prompts]]
 name = "title"
@@ -80,7 +87,7 @@ def test_everything_goes_through_and_every_trouble_is_told(tmp_path: Path) -> No
 
 
 def test_ones_own_speech_and_prompts_are_used_and_what_fails_is_told_and_exits_1(tmp_path: Path) -> None:
-    (tmp_path / "own.toml").write_text(ONE_PROMPT_WITHOUT_A_MODEL)
+    (tmp_path / "own.toml").write_text(SHARED_AND_ONE_WITHOUT_A_MODEL)
     write_script(tmp_path / ".mine.wav", "The quick fox is mine.", "So is the lazy dog.")
     words = ("--recording", ".mine.wav", "--pipelines", "own.toml", "--workdir", "shown")
     ran = process("demo", *words, cwd=tmp_path, environ={"NO_COLOR": "1"})
@@ -88,8 +95,10 @@ def test_ones_own_speech_and_prompts_are_used_and_what_fails_is_told_and_exits_1
     assert "calls/support-call.mp3 is left out: no pipeline in own.toml takes it" in ran.stderr
     assert "mine.wav\n  (what was heard)\n    The quick fox is mine. So is the lazy dog." in ran.stdout
     assert (
-        "1 recording: 1 transcript, 1 answer, 0 paid twice, 0 lost callbacks recovered, 1 forgery refused" in ran.stdout
+        "1 recording: 1 transcript, 2 answers, 0 paid twice, 0 lost callbacks recovered, 1 forgery refused"
+        in ran.stdout
     )
+    assert '\n  animals\n    {\n      "names": [' in ran.stdout
     broken = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
     assert [line.partition(": prompt title")[0] for line in broken] == [
         "error: the ledger does not balance: mine.wav failed"
@@ -172,7 +181,7 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(desk: Desk, words: tupl
     (desk.folder / "full").mkdir()
     (desk.folder / "full" / "thing").touch()
     (desk.folder / "bad.toml").write_text("nonsense")
-    (desk.folder / "calls.toml").write_text(ONE_PROMPT_WITHOUT_A_MODEL.replace("*.wav", "calls/*"))
+    (desk.folder / "calls.toml").write_text(SHARED_AND_ONE_WITHOUT_A_MODEL.replace("*.wav", "calls/*"))
     desk.record("mine.wav")
     ran = desk("demo", *words)
     assert ran.code == 1
@@ -197,7 +206,7 @@ def test_wrong_usage_exits_2(desk: Desk) -> None:
 
 LEDGER = Ledger(
     transcripts=3,
-    answers=9,
+    requests=9,
     paid_twice=0,
     lost=["t2"],
     unanswered=[],
@@ -218,7 +227,7 @@ def test_books_that_balance_have_nothing_to_complain_of() -> None:
     ("ledger", "starts", "complaint"),
     [
         (replace(LEDGER, transcripts=4), 2, "4 transcripts billed, but 3 recordings"),
-        (replace(LEDGER, answers=10), 2, "10 answers billed, but 9 answers among the results"),
+        (replace(LEDGER, requests=10), 2, "10 requests to models billed, but 9 told in the events"),
         (replace(LEDGER, paid_twice=1), 2, "1 paid twice, but 0 allowed"),
         (replace(LEDGER, lost=["t9"]), 2, "0 lost callbacks recovered, but 1 lost"),
         (replace(LEDGER, forgeries_refused=0), 2, "0 forgeries refused, but 1 sent"),
@@ -289,7 +298,7 @@ def _found() -> Outcomes:
                 "job_id": sample.job_id,
                 "outcome": "complete",
                 "transcript": {"id": f"t{number}"},
-                "answers": {name: {"content": "said"} for name in ("a", "b", "c")},
+                "answers": {name: {"content": "said", "usage": {"requests": 1}} for name in ("a", "b", "c")},
             },
         }
         for number, sample in enumerate(samples.bundled())

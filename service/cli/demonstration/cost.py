@@ -6,9 +6,9 @@ from typing import Final
 from service.cli.demonstration.samples import Sample
 from service.cli.figures import count
 from service.domain.pipeline import Pipelines
+from service.domain.prices import SPEECH_PER_HOUR
 
-PER_HOUR: Final = 0.21
-"""Dollars for an hour of sound (vendor API reference: Universal-3.5 Pro, price list of October 2026)."""
+PER_HOUR: Final = SPEECH_PER_HOUR["universal-3-5-pro"]
 WORDS_PER_SECOND: Final = 2.5
 TOKENS_PER_WORD: Final = 1.4
 

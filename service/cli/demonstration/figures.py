@@ -26,6 +26,12 @@ class Outcomes:
     transcripts: int
     answers: int
 
+    @property
+    def requests(self) -> int:
+        """Requests to language models, as the events tell: prompts may share one, and one prompt may take several."""
+        once = {event["id"]: event["data"]["answers"] for event in self.events}
+        return sum((answer.get("usage") or {}).get("requests", 0) for told in once.values() for answer in told.values())
+
     def of(self, sample: Sample) -> Sequence[Event]:
         return [event for event in self.events if event["data"]["job_id"] == sample.job_id]
 
@@ -75,7 +81,7 @@ def unbalanced(
     compared = (
         ("transcripts billed", ledger.transcripts, "recordings", len(samples)),
         ("transcripts billed", ledger.transcripts, "transcripts among the results", found.transcripts),
-        ("answers billed", ledger.answers, "answers among the results", found.answers),
+        ("requests to models billed", ledger.requests, "told in the events", found.requests),
         ("paid twice", ledger.paid_twice, "allowed", 0),
         ("lost callbacks recovered", len(_recovered(found, ledger)), "lost", lost),
         ("forgeries refused", ledger.forgeries_refused, "sent", ledger.forgeries),

@@ -108,9 +108,13 @@ def _answers(sample: Sample, event: Event) -> Iterator[str]:
     if "error" in data:
         yield from wrapped(f"failed: {data['error']['message']}", "  ")
     for name, answer in data["answers"].items():
-        content = answer["content"] if "content" in answer else f"failed: {answer['error']['message']}"
         yield f"  {name}"
-        yield from wrapped(content.removeprefix(MARK), "    ")
+        if "value" in answer:
+            shown = json.dumps(answer["value"], ensure_ascii=False, indent=2)
+            yield from (f"    {line}" for line in shown.splitlines())
+        else:
+            content = answer["content"] if "content" in answer else f"failed: {answer['error']['message']}"
+            yield from wrapped(content.removeprefix(MARK), "    ")
 
 
 def _heard(data: Mapping[str, Any]) -> str:

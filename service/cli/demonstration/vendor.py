@@ -66,7 +66,7 @@ class Ledger:
     """What the stand-in has counted; the lists name transcripts' ids."""
 
     transcripts: int
-    answers: int
+    requests: int
     paid_twice: int
     lost: Sequence[str]
     unanswered: Sequence[str]
@@ -107,7 +107,7 @@ def _ledger(document: Mapping[str, Any]) -> Ledger:
     genuine = [each for each in deliveries if not each["forged"]]
     return Ledger(
         transcripts=totals["transcripts_billed"],
-        answers=totals["asks_billed"],
+        requests=totals["asks_billed"],
         paid_twice=totals["paid_twice"]["transcripts"] + totals["paid_twice"]["answers"],
         lost=[each["transcript_id"] for each in genuine if each["lost"]],
         unanswered=[each["transcript_id"] for each in genuine if each["status"] is None and not each["lost"]],
