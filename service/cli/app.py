@@ -21,7 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "try": "Try prompts on one recording without publishing.",
         "submit": "Hand over files, URLs, transcripts or whole folders.",
         "status": "Tell what is where, what is due and what waits.",
-        "usage": "Tell what each pipeline used on each day, and about what it cost.",
+        "usage": "Tell what each pipeline used, day by day.",
         "jobs": "List, show, retry, reanalyze, republish jobs.",
         "simulate": "Run the AssemblyAI stand-in alone.",
         "schema": "Print the JSON Schema of the pipelines file or an event.",

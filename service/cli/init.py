@@ -1,6 +1,7 @@
 """`afterword init`: the files to start from."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,14 +15,6 @@ from service.templates import starter
 PIPELINES: Final = "pipelines.toml"
 DOTENV: Final = ".env"
 """Beside the settings lies the key: nobody else may read the file."""
-
-NEXT: Final = (
-    "Next:",
-    f"  1. put your AssemblyAI key into {DOTENV} (ASSEMBLYAI_API_KEY=…)",
-    f"  2. write your prompts into {PIPELINES}",
-    "  3. afterword check      lists whatever is wrong or missing",
-    "  4. afterword serve      and drop recordings into ./inbox",
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -51,8 +44,20 @@ def init(
         except OSError as error:
             raise refusal(str(path), f"it cannot be written ({error.strerror})", "mend that, or go elsewhere") from None
         out(str(path))
-    for line in NEXT:
+    for line in _next(ready):
         note(line)
+
+
+def _next(ready: str | None) -> Sequence[str]:
+    own = "write your prompts into" if ready is None else "read"
+    return (
+        "Next:",
+        f"  1. put your AssemblyAI key into {DOTENV} (ASSEMBLYAI_API_KEY=…)",
+        f"  2. {own} {PIPELINES}",
+        "  3. afterword check      lists whatever is wrong or missing",
+        # A ready pipeline takes what lies in the folder of its name, and nothing else.
+        f"  4. afterword serve      and drop recordings into ./inbox{f'/{ready}' if ready else ''}",
+    )
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -37,9 +37,27 @@ CURES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+AWAITED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Status.SUBMITTED: "AssemblyAI's callback; without one the service asks by itself",
+        Status.TRANSCRIBED: "the next try of a prompt",
+        Status.DECIDED: "redacted audio, which AssemblyAI has not ready yet; in the end the event goes without it",
+    }
+)
+"""What a job without trouble waits for that has nothing to tell yet."""
+
 RAISED: Final = "raise `monthly_limit` and start the service again, or wait for the next month"
 
-MENDED_BY_PIPELINES: Final = frozenset({Code.TRANSCRIPTION_REJECTED, Code.PROMPT_REJECTED, Code.PROMPT_TRUNCATED})
+MENDED_BY_PIPELINES: Final = frozenset(
+    {
+        Code.NO_SPEECH,
+        Code.TRANSCRIPTION_REJECTED,
+        Code.PROMPT_REJECTED,
+        Code.PROMPT_TRUNCATED,
+        Code.PROMPT_BLOCKED,
+        Code.PROMPT_TOO_LONG,
+    }
+)
 """Codes that come again with the same pipeline."""
 
 
@@ -150,13 +168,7 @@ def _reason(row: Row, job: Job) -> str:
         return told(f"the next try, after {job.trouble.attempts} that failed: {job.trouble.last}")
     if row.claims > 1:
         return f"its turn again, after {row.claims} workers came no further with it"
-    match row.status:
-        case Status.SUBMITTED:
-            return "AssemblyAI's callback; without one the service asks by itself"
-        case Status.TRANSCRIBED:
-            return "the next try of a prompt"
-        case _:
-            return "its due time"
+    return "its due time" if job.told else AWAITED.get(row.status, "its due time")
 
 
 def _ended(row: Row, job: Job) -> Waits:

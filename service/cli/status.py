@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(*, json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False) -> None:
-    """Jobs by status and lane, what is due, which gates are shut and why."""
+    """Jobs by status and lane, what is due, who waits for which model, which gates are shut and why."""
     settings = settings_for(JobStore, PipelinesPlace, Allowance)
     standing_store(settings)
     found = asyncio.run(_looked(settings))

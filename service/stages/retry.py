@@ -102,5 +102,6 @@ def _not_failed(job_id: JobId, status: str) -> Problem:
     return Problem(
         place=job_id,
         what=f"only failed jobs are retried, and this one is {status}",
-        cure="`afterword jobs show` tells what it waits for; `afterword submit --again` makes a new job",
+        cure="`afterword jobs show` tells what it waits for; new prompts are asked of a published one by "
+        "`afterword jobs reanalyze`, and `afterword submit --again` makes a new job",
     )

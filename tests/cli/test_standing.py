@@ -21,7 +21,6 @@ from tests.cli.rows import FAILURE, job, row
 
 NOW = 1000.0
 TROUBLE = Trouble(attempts=3, since=1.0, last="the vendor answered 503")
-CUT_OFF = Failure(code=Code.PROMPT_TRUNCATED, message="cut off at max_tokens=9")
 DOUBT = Failure(code=Code.SUBMISSION_IN_DOUBT, message="nobody knows")
 SHUT = Closed(gate="gateway", since=900.0, next_probe_at=1100.0, pause=4.0, reason="no entitlement")
 
@@ -41,6 +40,7 @@ def troubled(status: Status, **more: float) -> Row:
         (row("a", Status.DECIDED, lease_until=1010.0), "a worker is at it (publishing)", 1010.0, None),
         (row("a", Status.SUBMITTED, due_at=1200.0), "AssemblyAI's callback", 1200.0, None),
         (row("a", Status.TRANSCRIBED, due_at=1200.0), "the next try of a prompt", 1200.0, None),
+        (row("a", Status.DECIDED, due_at=1200.0), "redacted audio", 1200.0, None),
         (row("a", Status.TRANSCRIBED, queue="model:m", wants=2, due_at=1200.0), "its turn at m", 1200.0, None),
         (row("a", Status.RECEIVED, claims=4, claimable_at=1300.0), "4 workers came no further", 1300.0, None),
         (troubled(Status.RECEIVED, due_at=1200.0), "3 that failed: the vendor answered 503", 1200.0, None),
@@ -56,8 +56,12 @@ def test_what_a_job_waits_for(waiting: Row, what: str, until: float | None, send
 
 
 def test_a_failure_that_would_come_again_is_sent_on_with_the_changed_pipeline() -> None:
-    cut_off = job("a", Status.FAILED).model_copy(update={"prompt_failures": {"b": FAILURE, "c": CUT_OFF}})
-    assert "afterword jobs retry a --repin" in str(waits(row("a", Status.FAILED, facts=cut_off), [], NOW).send_on)
+    for code in (Code.PROMPT_TRUNCATED, Code.PROMPT_TOO_LONG, Code.PROMPT_BLOCKED):
+        again = Failure(code=code, message="it would come again")
+        failed = job("a", Status.FAILED).model_copy(update={"prompt_failures": {"b": FAILURE, "c": again}})
+        assert "afterword jobs retry a --repin" in str(waits(row("a", Status.FAILED, facts=failed), [], NOW).send_on)
+    silent = job("a", Status.FAILED, failure=Failure(code=Code.NO_SPEECH, message="no spoken audio"))
+    assert "afterword jobs retry a --repin" in str(waits(row("a", Status.FAILED, facts=silent), [], NOW).send_on)
 
 
 def test_what_a_newer_version_wrote_is_shown_as_far_as_it_can_be() -> None:

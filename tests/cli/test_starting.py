@@ -25,6 +25,14 @@ def test_init_writes_files_that_load_and_says_what_is_next(desk: Desk) -> None:
     assert stat.S_IMODE((desk.folder / ".env").stat().st_mode) == 0o600
 
 
+def test_init_of_ready_pipelines_says_where_they_look_for_recordings(desk: Desk) -> None:
+    ran = desk("init", "--ready", "podcasts")
+    assert (ran.code, ran.out) == (0, "pipelines.toml\nschemas/page.json\n.env\n")
+    assert "drop recordings into ./inbox/podcasts\n" in ran.err
+    (pipeline,) = load(desk.folder / "pipelines.toml").pipelines.pipelines
+    assert all(pattern.startswith("podcasts/") for pattern in pipeline.match)
+
+
 @pytest.mark.parametrize("name", ["pipelines.toml", ".env"])
 def test_init_overwrites_nothing_unless_it_is_told_to(desk: Desk, name: str) -> None:
     (desk.folder / name).write_text("mine")
