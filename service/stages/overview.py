@@ -60,13 +60,14 @@ class Overview:
 
     @property
     def backlog(self) -> float | None:
-        """Seconds until what waits for us is done; None while that cannot be told.
+        """Seconds until what waits for us, and not for another month, is done; None while that cannot be told.
 
         What waits for a model by the rate that it is asked at, the rest at the rate of the last ten minutes.
         """
         longest = max((each.seconds for each in self.models), default=0.0)
         # The counts and the queues are looked at one after the other, and may differ.
-        waiting = max(0, sum(each.rows for each in self.counts if each.status in OURS) - self.queued)
+        ours = sum(each.rows - each.limited for each in self.counts if each.status in OURS)
+        waiting = max(0, ours - self.queued)
         if not waiting:
             return longest
         if not self.lately.ended:
