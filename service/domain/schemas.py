@@ -145,7 +145,7 @@ def _usage() -> Schema:
     count: Schema = {"type": "integer", "minimum": 0}
     required: Schema = {"input_tokens": count, "output_tokens": count, "total_tokens": count}
     optional: Schema = {
-        "requests": count,
+        "requests": {**count, "description": "0 where the request that it shared is counted at another prompt."},
         "cached_input_tokens": {**count, "description": "Of the input: read from the provider's cache."},
         "cache_written_tokens": {**count, "description": "Of the input: written to the provider's cache."},
         "reasoning_tokens": {**count, "description": "Of the output."},

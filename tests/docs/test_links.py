@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, code, prose, read
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"(?:service|tests|docs)/[\w./-]*\w(?:::\w+)?")
+BEGINNING = 36
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
@@ -47,6 +49,14 @@ def test_every_file_and_every_test_that_is_named_exists(page: Path) -> None:
         file, _, test = text.partition("::")
         assert (ROOT / file).exists(), text
         assert not test or f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_nothing_is_said_twice_on_a_page(page: Path) -> None:
+    """Two changes that were brought together leave lines, or rows of a table, that begin alike."""
+    lines = [line.strip() for line in prose(page).splitlines() if len(line.strip(" -|:")) > BEGINNING]
+    begun = Counter(line[:BEGINNING] for line in lines)
+    assert [line for line in lines if begun[line[:BEGINNING]] > 1] == []
 
 
 def test_every_target_of_make_that_is_named_exists() -> None:

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from service import telemetry
 from service.engine.errors import StoreTrouble
 from service.ops.heartbeat import Heartbeat
-from service.ports import Standing
-from service.stages.overview import overview
+from service.ports import Count, Lately, Standing
+from service.stages.overview import Overview, overview
 from tests.ops.conftest import NOW, Shelf
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +106,12 @@ async def test_a_store_that_hangs_stops_no_heart() -> None:
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
     assert {line["store_up"] for line in lines} == {False}
+
+
+def test_what_waits_for_the_next_month_is_no_backlog() -> None:
+    received = Count(status="received", lane="fresh", rows=9, due=0, parked=0, limited=7, oldest_due_at=None)
+    seen = Overview(now=NOW, counts=[received], lately=Lately(ended=5, last_callback_at=None))
+    assert seen.backlog == 2 * 600 / 5
 
 
 async def test_a_backlog_at_a_model_is_told_at_the_rate_that_it_may_be_asked_at() -> None:
