@@ -14,7 +14,7 @@ LENGTH: Final = 60.0
 """A window, until the vendor says how long its windows are."""
 
 LIMIT: Final = 30
-"""Requests of a window, for estimates until the vendor has told of its limit."""
+"""Requests of a window: the vendor's usual limit, for as long as it has not told of another."""
 
 UNHEARD_PAUSE: Final = 1.0
 """How long to hold back while nothing is known of a model and enough questions are out."""
@@ -142,9 +142,12 @@ def observed(window: Window, now: float, told: Told | None, *, sent_at: float) -
 
 
 def blocked(window: Window, now: float, seconds: float) -> Window:
-    """Nothing is granted for so many seconds."""
+    """Nothing is granted for so many seconds, by a refusal: there is a limit, the usual one if none was ever told."""
+    limit = LIMIT if window.limit is None else window.limit
     until = now + seconds
-    return replace(window, blocked_until=until) if until > window.blocked_until + SLACK else window
+    until = until if until > window.blocked_until + SLACK else window.blocked_until
+    after = replace(window, heard=True, limit=limit, blocked_until=until)
+    return window if after == window else after
 
 
 def allowance(window: Window, terms: Terms) -> int | None:

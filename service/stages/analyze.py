@@ -12,6 +12,7 @@ from service.domain.errors import Code, Permanent, TranscriptMissing, Transient
 from service.domain.job import Failure, Job, Outcome, Status, Trouble
 from service.domain.pipeline import Pipeline, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted, waited
+from service.engine.errors import StoreTrouble
 from service.engine.hold import Hold
 from service.engine.row import Save
 from service.stages.context import Context
@@ -52,12 +53,12 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
 
     A prompt fails alone; whether that fails the run is decided once every prompt has ended.
     """
+    purse = Purse(hold.row, context.grants.collected(hold.row.id), context.ports.budget)
     job, pipeline = await _pinned(hold, job, context)
     job = await kept_at_once(job, pipeline, context)
     assert job.transcript is not None
     if job.transcript.blank:
         return decided(job, context.now(), Outcome.COMPLETE, skipped="no_speech")
-    purse = Purse(hold.row, context.grants.collected(hold.row.id), context.ports.budget)
     try:
         asking = Asking(hold=hold, job=job, context=context, purse=purse, spoken=await spoken(job, pipeline, context))
         ended = await answered(pipeline, asking)
@@ -95,8 +96,16 @@ async def _line(queued: Collection[Queued], context: Context) -> InLine | None:
     model = min(queued, key=lambda each: each.wait).model
     # A prompt that uses an answer which waits ends as that does, and wants nothing yet.
     wants = len({id(each) for each in queued if each.model == model})
-    until = context.now() + AT_THE_LATEST + 2 * await context.ports.budget.wait(model)
+    until = context.now() + AT_THE_LATEST + 2 * await _expected(model, context)
     return InLine(queue=queue_of(model), wants=wants, until=until)
+
+
+async def _expected(model: str, context: Context) -> float:
+    try:
+        return await context.ports.budget.wait(model)
+    except StoreTrouble:
+        # What came of the other prompts may have been paid for, and must be saved however much waiting is left.
+        return 0.0
 
 
 def _settled(

@@ -1,6 +1,7 @@
 """The queues of the models: whoever has budget calls up the jobs at the head, each with all that it wants."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -48,7 +49,7 @@ class Dispatch:
         self._callers: Callers | None = None
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._filled: set[str] = set()
-        self._served = 0
+        self._served: defaultdict[str, int] = defaultdict(int)
 
     def queued(self, queue: str) -> None:
         """A job was saved as waiting in this queue."""
@@ -65,6 +66,8 @@ class Dispatch:
                             self._see_to(standing.model)
                 await asyncio.sleep(self._look_every * self._context.random.uniform(0.8, 1.2))
         finally:
+            # Who is saved as waiting from now on is seen to elsewhere.
+            self._callers = None
             loops = list(self._loops.values())
             for loop in loops:
                 loop.cancel()
@@ -99,7 +102,7 @@ class Dispatch:
         free = min(callers.free, AT_ONCE)
         if not free:
             return BUSY
-        line = await self._budget.line(model, free, self._served)
+        line = await self._budget.line(model, free, self._served[model])
         if not line:
             return None
         granted = await self._budget.take(model, sum(max(1, each.wants) for each in line))
@@ -119,7 +122,7 @@ class Dispatch:
             for each, _ in given:
                 self._context.grants.collected(each.id)
             raise
-        self._served += len(begun)
+        self._served[model] += len(begun)
         unused = 0
         for each, share in given:
             if each.id not in begun:

@@ -11,10 +11,10 @@ import pytest
 
 from service.adapters.budget.fleet import FleetBudget
 from service.adapters.jobs.sqlite import SqliteStore, open_store
-from service.domain.allowance import Terms, Window, queue_of
+from service.domain.allowance import Terms, Window, model_of, queue_of
 from service.domain.job import STEPS, Status
 from service.engine.errors import StoreTrouble
-from service.engine.row import Row, RowId, Save, Waiting
+from service.engine.row import Lane, Row, RowId, Save, Waiting
 from service.stages.dispatch import Dispatch
 from service.stages.purse import Grants
 
@@ -44,7 +44,7 @@ class Crew:
             await self.store.table.claim(1, only=[RowId(each)], queue=queue)
         rows = await self.store.table.claim(self.free, only=row_ids, queue=queue)
         for row in rows:
-            self.begun[row.id] = self.grants.collected(row.id)["m"].count
+            self.begun[row.id] = self.grants.collected(row.id)[model_of(queue)].count
         return [row.id for row in rows]
 
 
@@ -55,11 +55,11 @@ class Scene:
     dispatch: Dispatch
     crew: Crew
 
-    async def waits(self, name: str, wants: int) -> None:
-        row = Row(id=RowId(name), status=Status.TRANSCRIBED, created_at=NOW, updated_at=NOW, due_at=NOW)
+    async def waits(self, name: str, wants: int, lane: Lane = Lane.FRESH, model: str = "m") -> None:
+        row = Row(id=RowId(name), status=Status.TRANSCRIBED, lane=lane, created_at=NOW, updated_at=NOW, due_at=NOW)
         await self.store.table.add(row)
         (held,) = await self.store.table.claim(1, only=[row.id])
-        save = Save(status=Status.TRANSCRIBED, facts={}, due_at=NOW + 900, queue=QUEUE, wants=wants)
+        save = Save(status=Status.TRANSCRIBED, facts={}, due_at=NOW + 900, queue=queue_of(model), wants=wants)
         await self.store.table.save(held.id, held.token, save)
 
     async def granted(self) -> int:
@@ -143,3 +143,24 @@ async def test_who_begins_to_wait_while_the_queue_is_left_is_seen_to(scene: Scen
 
     scene.budget.line = left_at_that_moment
     await scene.begun("a", "b")
+
+
+async def test_backfill_has_its_turn_at_each_model_however_many_others_are_called_up_for_another(scene: Scene) -> None:
+    for number in range(3):
+        await scene.waits(f"other{number}", wants=1, model="other")
+    await scene.begun(*(f"other{number}" for number in range(3)))
+    await scene.waits("backfill", wants=1, lane=Lane.BACKFILL)
+    for number in range(9):
+        await scene.waits(f"fresh{number}", wants=1)
+    scene.crew.free = 1
+    await scene.begun("backfill")
+    assert [name for name in scene.crew.begun if not name.startswith("other")].index("backfill") == 7
+
+
+async def test_who_is_saved_as_waiting_while_the_service_stops_is_left_to_others(scene: Scene) -> None:
+    await scene.waits("a", wants=1)
+    await scene.begun("a")
+    await scene.waits("b", wants=1)
+    before = asyncio.all_tasks()
+    scene.dispatch.queued(QUEUE)
+    assert asyncio.all_tasks() == before

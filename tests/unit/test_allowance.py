@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.domain.allowance import (
     LATE,
     LENGTH,
+    LIMIT,
     ROUNDING,
     Granted,
     Terms,
@@ -120,6 +121,12 @@ def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
     assert blocked(window, NOW, 3.0) is window
     assert taken(window, 1)[1].wait == 17.0
     assert taken(window, 1, NOW + 17)[1].count == 1
+
+
+def test_a_refusal_means_a_limit_even_where_none_is_ever_told() -> None:
+    window = blocked(observed(Window(), NOW, None, sent_at=NOW), NOW, 60.0)
+    assert taken(window, 1_000, NOW + 60)[1].count == LIMIT
+    assert taken(heard(100, 100, window=window), 1_000, NOW + 60)[1].count == 100
 
 
 @pytest.mark.parametrize(("share", "most"), [(1.0, 30), (0.5, 15), (0.01, 1)])

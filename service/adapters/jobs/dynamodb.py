@@ -29,7 +29,6 @@ from service.adapters.jobs.dynamodb_unmatched import DynamoUnmatched
 from service.adapters.jobs.dynamodb_writes import Writes
 from service.domain import happened
 from service.domain.errors import Refused
-from service.engine.errors import StoreTrouble
 from service.engine.row import RowId
 from service.engine.rules import Steps
 
@@ -68,9 +67,7 @@ class DynamoStore:
     async def ready(self) -> None:
         """Returns if the table answers and its clock is ours. Raises StoreTrouble."""
         await self.jobs.get(RowId("readiness"))
-        if self.calls.clock_off:
-            off = round(self.calls.clock_off, 1)
-            raise StoreTrouble(f"our clock is {off} s off DynamoDB's: nothing is claimed until it is right")
+        self.calls.insist_on_time()
 
 
 @asynccontextmanager

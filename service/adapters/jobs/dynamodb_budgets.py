@@ -22,6 +22,8 @@ class DynamoBudgets:
     async def change(self, model: str, decide: Callable[[Window], Window]) -> Window:
         unclear = 0
         item = await self._item(model)
+        # A window by a wrong clock would hold up everybody else's.
+        self._writes.calls.insist_on_time()
         for round_ in range(ROUNDS):
             standing = window_of(item)
             wanted = decide(standing)

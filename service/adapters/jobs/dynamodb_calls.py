@@ -73,6 +73,12 @@ class Calls:
         """Seconds that our clock is ahead of DynamoDB's, where that is too many; otherwise 0."""
         return self._off
 
+    def insist_on_time(self) -> None:
+        """Raises StoreTrouble while our clock and DynamoDB's differ too much, as of the last answer."""
+        if self._off:
+            off = round(self._off, 1)
+            raise StoreTrouble(f"our clock is {off} s off DynamoDB's: nothing is claimed or asked until it is right")
+
     async def on_table(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """A call about the table by name. Raises ConditionFailed, StoreTrouble."""
         return await self.anywhere(operation, TableName=self.table, **parameters)
