@@ -83,7 +83,7 @@ class DynamoQueues:
         found: list[Waiting] = []
         for row_id, entry in ids.items():
             row = standing[row_id].row if row_id in standing else None
-            # An older replica, which knows of no queues, may have brought the row to its end with the queue still on it.
+            # An older replica, which knows of no queues, may have ended the row with the queue still on it.
             if row is None or row.ended or row.queue != queue or entry_key(row, queue)[PK] != entry[PK]:
                 if float(entry["at"]["N"]) < now - ABANDONED_AFTER:
                     abandoned.append({PK: entry[PK], SK: entry[SK]})
