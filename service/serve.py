@@ -36,7 +36,7 @@ from service.settings.load import Settings
 from service.stages.context import Context
 from service.stages.dispatch import Dispatch
 from service.stages.drop import Drop
-from service.stages.limits import freed
+from service.stages.limits import freeing
 from service.stages.overview import Overview, overview
 from service.stages.step import step
 from service.wiring import Amazon, amazon, drops, intake, opened_store, refuse_missing, wired
@@ -46,7 +46,6 @@ LAST_ANSWERS: Final = 2
 """Seconds of the grace that are kept for the answers that the listeners still owe."""
 PRUNE_EVERY: Final = 3600.0
 PRUNE_AGAIN: Final = 0.2
-LIMITS_EVERY: Final = 60.0
 
 
 class Listener(uvicorn.Server):
@@ -128,7 +127,7 @@ async def running(
             tasks = [asyncio.ensure_future(server.serve(sockets=[sock])) for server, sock in servers]
             tasks.append(asyncio.ensure_future(workers.serve()))
             watching = asyncio.ensure_future(drops(settings, store, drop, aws, metrics).watch(drop.take))
-            upkeep = (_upkeep(settings, store), _limits(context), heart.beat(), watch.watch(), dispatch.serve(workers))
+            upkeep = (_upkeep(settings, store), freeing(context), heart.beat(), watch.watch(), dispatch.serve(workers))
             beside = [watching, *(asyncio.ensure_future(each) for each in upkeep)]
             failed = asyncio.ensure_future(_first_failure([*tasks, *beside]))
             addresses = Addresses(public=_url(public), ops=_url(private))
@@ -235,14 +234,6 @@ async def _upkeep(settings: Settings, store: Store) -> None:
         with contextlib.suppress(StoreTrouble):
             forgotten = await store.prune(time.time() - settings.jobs.keep_jobs)
         await asyncio.sleep(PRUNE_AGAIN if forgotten else PRUNE_EVERY)
-
-
-async def _limits(context: Context) -> None:
-    """Let go on what a monthly limit keeps no longer."""
-    while True:
-        with contextlib.suppress(StoreTrouble):
-            await freed(context)
-        await asyncio.sleep(LIMITS_EVERY)
 
 
 async def _first_failure(tasks: "list[asyncio.Future[None]]") -> None:

@@ -1,5 +1,7 @@
 """Monthly limits: what a pipeline would pay for beyond its limit waits at a gate of its own, and is never dropped."""
 
+import asyncio
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -7,6 +9,7 @@ import structlog
 
 from service.domain import happened
 from service.domain.limits import gate, limited, month, next_month
+from service.engine.errors import StoreTrouble
 from service.ports import Closed
 from service.stages.context import Context
 from service.stages.gates import Parked
@@ -16,6 +19,7 @@ SPREAD: Final = 3600.0
 """Seconds after the start of a month over which those come due that nobody freed before."""
 LOOKED_AT: Final = 86_400.0
 """Seconds after which a job that waits is looked at in any case, should its gate have opened without it."""
+FREED_EVERY: Final = 60.0
 
 
 class Limited(Parked):
@@ -44,6 +48,14 @@ async def within_limit(pipeline: str, context: Context) -> None:
     if told_first:
         structlog.get_logger().warning(happened.PIPELINE_LIMITED, pipeline=pipeline, limit=reached, month=month(now))
     raise Limited(closed, now)
+
+
+async def freeing(context: Context) -> None:
+    """Let go on what a monthly limit keeps no longer, until cancelled."""
+    while True:
+        with suppress(StoreTrouble):
+            await freed(context)
+        await asyncio.sleep(FREED_EVERY)
 
 
 async def freed(context: Context) -> None:

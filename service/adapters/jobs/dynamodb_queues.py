@@ -5,7 +5,6 @@ whoever finds it.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -94,27 +93,22 @@ class DynamoQueues:
 
     async def _measured(self) -> tuple[Sequence[Depth], float]:
         queues = [queue_of(model) for model in await self._budgets.all()]
-        places = [(queue, lane) for queue in queues for lane in Lane]
-        found = await asyncio.gather(*(self._entries(partition(queue, lane)) for queue, lane in places))
-        wants: defaultdict[tuple[str, Lane], list[int]] = defaultdict(list)
-        units = 0.0
-        for place, pages in zip(places, found, strict=True):
-            for page in pages:
-                units += consumed(page)
-                wants[place] += [int(entry["wants"]["N"]) for entry in page["Items"]]
-        depths = [
-            Depth(queue=queue, lane=lane, rows=len(some), wants=sum(some))
-            for (queue, lane), some in wants.items()
-            if some
-        ]
-        return depths, units
+        found = await asyncio.gather(*(self._depth(queue, lane) for queue in queues for lane in Lane))
+        return [depth for depth, _ in found if depth.rows], sum(units for _, units in found)
 
-    async def _entries(self, pk: str) -> Sequence[Mapping[str, Any]]:
-        pages = [await self._page(pk, ReturnConsumedCapacity="TOTAL")]
-        while "LastEvaluatedKey" in pages[-1]:
-            after = pages[-1]["LastEvaluatedKey"]
-            pages.append(await self._page(pk, ReturnConsumedCapacity="TOTAL", ExclusiveStartKey=after))
-        return pages
+    async def _depth(self, queue: str, lane: Lane) -> tuple[Depth, float]:
+        """Page by page, none of which is kept: thousands may wait."""
+        rows, wants, units = 0, 0, 0.0
+        start: Mapping[str, Any] = {}
+        while True:
+            asked = {"ProjectionExpression": "wants", "ReturnConsumedCapacity": "TOTAL", **start}
+            page = await self._page(partition(queue, lane), **asked)
+            rows += len(page["Items"])
+            wants += sum(int(entry["wants"]["N"]) for entry in page["Items"])
+            units += consumed(page)
+            if "LastEvaluatedKey" not in page:
+                return Depth(queue=queue, lane=lane, rows=rows, wants=wants), units
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def _page(self, pk: str, **more: Any) -> Mapping[str, Any]:
         return await self._writes.calls.on_table(
