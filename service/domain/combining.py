@@ -8,14 +8,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
 from pydantic import JsonValue
 
 from service.domain.catalogue import Models
 from service.domain.job import Fact
 from service.domain.pipeline import Prompt, canonical
 from service.domain.prompts import INERT, SPEECH, TAG, order
-from service.domain.structured import Fits, read, schema_of
+from service.domain.sizes import MAX_TOKENS
+from service.domain.structured import Fits, read, schema_of, usable
 from service.domain.templates import Source, parse
+from service.domain.turns import unrepaired
 
 OWN: Final = frozenset({"response_format", "max_tokens"})
 """Parameters that prompts of one request need not have in common: each has its own schema, and room for its answer."""
@@ -65,7 +68,7 @@ def _may_share(prompt: Prompt, models: Models | None) -> bool:
     takes = model is None or model.parameters is None or "response_format" in model.parameters
     structure = schema_of(prompt.request)
     plain = prompt.request.get("response_format") is None
-    return takes and (plain or (structure is not None and _nestable(dict(structure))))
+    return takes and (plain or (structure is not None and _nestable(dict(structure)) and usable(structure)))
 
 
 def _in_common(prompt: Prompt) -> bytes:
@@ -96,6 +99,26 @@ def content(tasks: Sequence[Task], speech: Sequence[str]) -> str:
         return whole.replace(TAG, INERT)
     before, _, after = whole.partition(f"<transcript>\n{TAG}\n</transcript>")
     return TAG.join((f"{before}<transcript>\n".replace(TAG, INERT), f"\n</transcript>{after}".replace(TAG, INERT)))
+
+
+def parameters(requests: Sequence[Mapping[str, JsonValue]]) -> dict[str, JsonValue]:
+    """What prompts of one request have in common, with room for all of their answers, also at a fallback.
+
+    Without the repair of JSON: each property that is whole is read, and what cannot be repaired is answered a 5xx.
+    """
+    first, many = requests[0], len(requests)
+    common = {name: value for name, value in (unrepaired(first) or first).items() if name not in OWN}
+    wanted = [each if isinstance(each := request.get("max_tokens"), int) else MAX_TOKENS for request in requests]
+    overrides = common.get("fallbacks")
+    if isinstance(overrides, list):
+        common["fallbacks"] = [_of_all(dict(each), many) for each in overrides if isinstance(each, dict)]
+    return {**common, "max_tokens": sum(wanted)}
+
+
+def _of_all(override: dict[str, JsonValue], many: int) -> JsonValue:
+    override.pop("response_format", None)
+    most = override.get("max_tokens")
+    return {**override, "max_tokens": most * many} if isinstance(most, int) else override
 
 
 def response_format(name: str, tasks: Sequence[Task], *, strict: bool) -> dict[str, JsonValue]:
@@ -154,33 +177,41 @@ def _renamed(value: JsonValue, prefix: str) -> JsonValue:
     }
 
 
-def answer_to(task: Task, found: Mapping[str, JsonValue]) -> tuple[str, JsonValue] | None:
+def answer_to(task: Task, found: Mapping[str, str]) -> tuple[str, JsonValue] | None:
     """The words of the task's answer, and their value if it is structured; None if it has no answer that will do."""
-    value = found.get(task.name)
-    if task.structure is None:
-        return (value, None) if isinstance(value, str) and value.strip() else None
-    fits = read(json.dumps(value, ensure_ascii=False), task.structure)
-    return (fits.text, fits.value) if isinstance(fits, Fits) else None
+    said = found.get(task.name)
+    if said is None:
+        return None
+    if task.structure is not None:
+        fits = read(said, task.structure)
+        return (fits.text, fits.value) if isinstance(fits, Fits) else None
+    try:
+        words = orjson.loads(said)
+    except orjson.JSONDecodeError:
+        return None
+    return (words, None) if isinstance(words, str) and words.strip() else None
 
 
-def properties(answered: str) -> Mapping[str, JsonValue]:
+def properties(answered: str) -> Mapping[str, str]:
     """Each property of the answered object that is there whole, also of one that is cut off, fenced or spoilt.
 
-    A property counts as whole once the comma or brace behind it is there.
+    A property counts as whole once the comma or brace behind it is there. Its value is as it was written: what looks
+    like JSON may still hold what can be neither kept nor told, such as half of a character.
     """
-    found: dict[str, JsonValue] = {}
+    found: dict[str, str] = {}
     decoder = json.JSONDecoder()
     at = answered.find("{") + 1
     while at > 0:
         try:
             name, behind = decoder.raw_decode(answered, _past(answered, at, ""))
-            value, behind = decoder.raw_decode(answered, _past(answered, _past(answered, behind, ":"), ""))
+            begins = _past(answered, _past(answered, behind, ":"), "")
+            _, behind = decoder.raw_decode(answered, begins)
         except (ValueError, RecursionError):
             break
         end = _past(answered, behind, "")
         if not isinstance(name, str) or answered[end : end + 1] not in {",", "}"}:
             break
-        found[name] = value
+        found[name] = answered[begins:behind]
         at = end + 1 if answered[end] == "," else 0
     return found
 

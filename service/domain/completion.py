@@ -1,11 +1,12 @@
 """What the LLM Gateway answered, in our words."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import orjson
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, JsonValue, ValidationError
 
-from service.domain.errors import StorageTrouble
+from service.domain.errors import Code, Permanent, StorageTrouble
 from service.domain.job import Fact
 from service.domain.usage import Usage
 
@@ -49,3 +50,20 @@ def stored_completion(body: bytes, key: str) -> Completion:
         return Completion.model_validate_json(body)
     except ValidationError:
         raise StorageTrouble(f"{key} among the results is not a completion of ours; restore or remove it") from None
+
+
+def words(completion: Completion, request: Mapping[str, JsonValue]) -> str:
+    """The words of a completion of this request. Raises Permanent for what must not pass as an answer."""
+    content = completion.content or ""
+    refusal: tuple[Code, str]
+    if completion.whole:
+        return content
+    if completion.finish is Finish.LENGTH:
+        most = request.get("max_tokens")
+        place = "the model's own limit, for want of max_tokens" if most is None else f"max_tokens={most}"
+        refusal = (Code.PROMPT_TRUNCATED, f"the answer was cut off at {place}")
+    elif completion.finish is Finish.FILTERED:
+        refusal = (Code.PROMPT_BLOCKED, f"the model withheld its answer ({completion.finish_reason})")
+    else:
+        refusal = (Code.PROMPT_EMPTY, f"the model gave no content ({completion.finish_reason or 'and no reason'})")
+    raise Permanent(*refusal, request_id=completion.request_id)

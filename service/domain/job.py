@@ -156,11 +156,15 @@ class Verdict(Fact):
 
 
 class Trouble(Fact):
-    """What is being retried: how often it failed in a row, since when (epoch seconds), and the last words about it."""
+    """What is being retried: how often it failed in a row, since when (epoch seconds), and the last words about it.
+
+    `unknown` of the attempts may have been carried out, and billed.
+    """
 
     attempts: int
     since: float
     last: str
+    unknown: int = 0
 
 
 class Moment(Fact):

@@ -66,7 +66,7 @@ class Retry:
         if now - trouble.since > self.patience:
             return True
         most = self.most_unknown
-        return most is not None and isinstance(error, OutcomeUnknown) and trouble.attempts + 1 >= most
+        return most is not None and isinstance(error, OutcomeUnknown) and trouble.unknown + 1 >= most
 
     def _pause(self, trouble: Trouble | None, rand: float) -> float:
         doublings = min(trouble.attempts, _MOST_DOUBLINGS) if trouble else 0
@@ -81,7 +81,8 @@ def waited(trouble: Trouble | None, seconds: float) -> Trouble | None:
 
 def counted(error: Transient, trouble: Trouble | None, *, now: float) -> Trouble:
     """The trouble with this error added to it. The vendor's patience is not used up by our own storage's trouble."""
+    unknown = int(isinstance(error, OutcomeUnknown))
     if trouble is None:
-        return Trouble(attempts=1, since=now, last=error.message)
+        return Trouble(attempts=1, since=now, last=error.message, unknown=unknown)
     since = now if isinstance(error, StorageTrouble) else trouble.since
-    return Trouble(attempts=trouble.attempts + 1, since=since, last=error.message)
+    return Trouble(attempts=trouble.attempts + 1, since=since, last=error.message, unknown=trouble.unknown + unknown)

@@ -42,3 +42,11 @@ def check_room(request: Request, text_bytes: int | None, context: int | None) ->
             f"{request['model']} has a context of {context} tokens, and the prompt takes about {asked}"
             f" and its answer up to {answer}"
         )
+
+
+def within_output(request: Request, most_output: int | None) -> Request:
+    """The request with no more `max_tokens` than the model can write at all, as far as that is known."""
+    most = request.get("max_tokens")
+    if most_output is None or not isinstance(most, int) or most <= most_output:
+        return request
+    return {**request, "max_tokens": most_output}

@@ -30,7 +30,7 @@ async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking, *, bef
     if there is not None:
         return there
     request, digest = rendered(prompt, used, asking.job, asking.spoken)
-    exchange = Exchange(prompt, asking)
+    exchange = Exchange(prompt.name, asking, mark=prompts.speech_at(prompt))
     try:
         reply = await exchange.reply(request)
     except Permanent as failed:

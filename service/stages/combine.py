@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-import orjson
 import structlog
 from pydantic import JsonValue
 
@@ -14,17 +13,17 @@ from service.domain.combining import Task
 from service.domain.completion import Completion, Finish
 from service.domain.errors import Permanent, TranscriptMissing
 from service.domain.pipeline import Prompt
-from service.domain.sizes import MAX_TOKENS, check_room
 from service.domain.structured import schema_of
 from service.domain.templates import Source
 from service.domain.times import rfc3339
 from service.domain.turns import Request
 from service.domain.usage import Usage
 from service.stages.ask import context_of, known, rendered, stored
-from service.stages.requests import Asking, completed, journaled, until_stored
+from service.stages.exchange import Exchange
+from service.stages.requests import Asking, entered, journaled, until_stored
 
 IN_DOUBT_AT_MOST: Final = 3
-"""Tries of unknown outcome in a row, after which prompts that could share a request are asked one by one."""
+"""Tries of unknown outcome, after which prompts that could share a request are asked one by one."""
 
 Shares = Mapping[str, Usage]
 """By prompt, what its part of a combined request took that did not bring its answer."""
@@ -35,22 +34,23 @@ async def combine(group: Sequence[Prompt], used: Mapping[str, Mapping[str, Answe
 
     The request's completion is kept in the journal first, so that taking it apart is repeated, never paid again. What
     it does not bring is left to be asked alone, and so is all of it where such a request is refused.
-    `used`: by prompt, the answers that it uses. Raises Transient or Parked for later, TranscriptMissing.
+    `used`: by prompt, the answers that it uses. Raises Transient, Parked or Queued for later, Permanent where nobody
+    can be asked, TranscriptMissing among it.
     """
+    failed = asking.job.prompt_failures
     answers = {prompt.name: await known(prompt, used[prompt.name], asking) for prompt in group}
-    missing = {name for name, answer in answers.items() if answer is None}
-    # Who was answered together with one that is missing was part of the request that is now in the journal.
-    shared = [prompt for prompt in group if prompt.name in missing or _beside(answers[prompt.name], missing)]
-    members = shared if missing and len(shared) > 1 else ()
-    if not members or _in_doubt(members, asking):
+    missing = {name for name, answer in answers.items() if answer is None and name not in failed}
+    # However far this run is, these are the ones that its request was for, or would be.
+    members = [prompt for prompt in group if not _of_an_earlier_run(answers[prompt.name])]
+    if not missing or len(members) < 2:  # noqa: PLR2004
         return {}
     tasks = [_task(prompt, used[prompt.name], asking) for prompt in members]
+    request = _request(members, tasks, used, asking)
+    completion = await journaled(request, asking, earlier=False)
+    if completion is None and (len(missing) < len(members) or _in_doubt(members, asking)):
+        return {}
     try:
-        request = _request(members, tasks, used, asking)
-        completion = await journaled(request, asking, earlier=False)
-        if completion is None and len(missing) < len(members):
-            return {}
-        completion = completion or await _asked(request, asking)
+        completion = completion or await _asked(request, members, asking)
     except TranscriptMissing:
         raise
     except Permanent as refused:
@@ -60,13 +60,13 @@ async def combine(group: Sequence[Prompt], used: Mapping[str, Mapping[str, Answe
     return await _apart(members, tasks, used, completion, missing, asking)
 
 
-def _beside(answer: Answer | None, missing: set[str]) -> bool:
-    return answer is not None and not missing.isdisjoint(answer.shared_with)
+def _of_an_earlier_run(answer: Answer | None) -> bool:
+    return answer is not None and answer.from_run is not None
 
 
 def _in_doubt(members: Sequence[Prompt], asking: Asking) -> bool:
     troubles = [asking.job.prompt_trouble.get(prompt.name) for prompt in members]
-    return any(trouble is not None and trouble.attempts >= IN_DOUBT_AT_MOST for trouble in troubles)
+    return any(trouble is not None and trouble.unknown >= IN_DOUBT_AT_MOST for trouble in troubles)
 
 
 def _task(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Task:
@@ -79,7 +79,10 @@ def _task(prompt: Prompt, used: Mapping[str, Answer], asking: Asking) -> Task:
 def _request(
     members: Sequence[Prompt], tasks: Sequence[Task], used: Mapping[str, Mapping[str, Answer]], asking: Asking
 ) -> Request:
-    """Raises Permanent where the recording has not what they speak of."""
+    """The same however often it is made, since the journal knows it by its digest: only the pipeline has a say.
+
+    Raises Permanent where the recording has not what they speak of.
+    """
     first, job = members[0], asking.job
     assert job.transcript is not None
     known_of = context_of(used[first.name], job, asking.spoken)
@@ -87,8 +90,7 @@ def _request(
     speech = [prompts.speech(each, known_of) for each in sources]
     system, _ = prompts.render(first.model_copy(update={"messages": first.messages[:-1]}), known_of)
     request: dict[str, JsonValue] = {
-        **{key: value for key, value in first.request.items() if key not in combining.OWN},
-        "max_tokens": _room(members, asking),
+        **combining.parameters([prompt.request for prompt in members]),
         "response_format": combining.response_format(job.pipeline, tasks, strict=_strict(members)),
         "messages": [*system, {"role": "user", "content": combining.content(tasks, speech)}],
     }
@@ -97,24 +99,17 @@ def _request(
     return request
 
 
-def _room(members: Sequence[Prompt], asking: Asking) -> int:
-    """Room for every answer, as far as the model can write so much at all."""
-    wanted = [each if isinstance(each := prompt.request.get("max_tokens"), int) else MAX_TOKENS for prompt in members]
-    model = (asking.context.ports.catalogue.models or {}).get(members[0].model)
-    return min(sum(wanted), model.most_output) if model and model.most_output else sum(wanted)
-
-
 def _strict(members: Sequence[Prompt]) -> bool:
     formats = [prompt.request.get("response_format") for prompt in members]
     inner = [each.get("json_schema") for each in formats if isinstance(each, dict)]
     return all(each.get("strict") is True for each in inner if isinstance(each, dict))
 
 
-async def _asked(request: Request, asking: Asking) -> Completion:
-    models = asking.context.ports.catalogue.models or {}
-    model = models.get(str(request["model"]))
-    check_room(request, asking.text_bytes, model.context if model else None)
-    return await completed(request, asking, earlier=False)
+async def _asked(request: Request, members: Sequence[Prompt], asking: Asking) -> Completion:
+    """Of the first model that takes such a request. Whoever takes it, it is kept as the answer to this one."""
+    exchange = Exchange(", ".join(prompt.name for prompt in members), asking)
+    completion = await exchange.unread(request)
+    return await until_stored(lambda: entered(request, completion, asking), model=completion.model)
 
 
 async def _apart(
@@ -128,7 +123,7 @@ async def _apart(
     """Each answer under its own name; what the request took is split so that the parts add up to it."""
     withheld = completion.finish is Finish.FILTERED
     found = {} if withheld else combining.properties(completion.content or "")
-    weights = [len(orjson.dumps(found.get(task.name, ""))) for task in tasks]
+    weights = [len(found.get(task.name, '""').encode()) for task in tasks]
     shares = dict(zip([task.name for task in tasks], usage.split(completion.usage, weights), strict=True))
     for prompt, task in zip(members, tasks, strict=True):
         said = combining.answer_to(task, found)

@@ -7,11 +7,11 @@ from typing import Literal
 import structlog
 from pydantic import JsonValue
 
-from service.domain import fallbacks, happened, prompts, structured, turns
-from service.domain.completion import Completion, Finish
-from service.domain.errors import AnswerInvalid, Code, ModelRefused, NoRoom, OutcomeUnknown, Permanent
-from service.domain.pipeline import Prompt
-from service.domain.sizes import check_room
+from service.domain import fallbacks, happened, structured, turns
+from service.domain.catalogue import Model
+from service.domain.completion import Completion, words
+from service.domain.errors import AnswerInvalid, Code, ModelRefused, NoRoom, OutcomeUnknown, Permanent, Rejected
+from service.domain.sizes import check_room, within_output
 from service.domain.structured import Fits, Wrong
 from service.domain.turns import Request, Said
 from service.domain.usage import Usage, summed
@@ -44,13 +44,16 @@ class _Found:
 
 
 class Exchange:
-    """One prompt's way to its answer. Of the same prompt it is a replay of what the journal has of it."""
+    """One prompt's way to its answer. Of the same prompt it is a replay of what the journal has of it.
 
-    def __init__(self, prompt: Prompt, asking: Asking) -> None:
+    `prompt` is its name, for the log; `mark` the message of it with the speech, which its turns have in common.
+    """
+
+    def __init__(self, prompt: str, asking: Asking, *, mark: int | None = None) -> None:
         self._prompt = prompt
         self._asking = asking
         self._used: list[Usage] = []
-        self._mark: int | None = None
+        self._mark = mark
 
     @property
     def used(self) -> Usage:
@@ -63,7 +66,8 @@ class Exchange:
         Raises as `requests.paid`; Permanent when no model of the prompt can answer, AnswerInvalid among it.
         """
         *early, last = turns.parts(turns.messages_of(request))
-        self._mark = prompts.speech_at(self._prompt) if early else None
+        if not early:
+            self._mark = None
         history: list[Said] = []
         said: list[str] = []
         model = 0
@@ -86,14 +90,32 @@ class Exchange:
             usage=self.used,
         )
 
+    async def unread(self, request: Request) -> Completion:
+        """Whatever the first model that takes the request says; the caller must store it at once.
+
+        For a request that there is another way without: no model is asked that refused the like of it lately. Raises
+        as `reply`, but for AnswerInvalid.
+        """
+        found, _ = await self._by_one_able(request, self._unread, 0, "none", another_way=True)
+        return found.completion
+
     async def _by_one_able(
-        self, request: Request, one: Callable[[Request], Awaitable[_Found]], begin: int, journal: Journal
+        self,
+        request: Request,
+        one: Callable[[Request], Awaitable[_Found]],
+        begin: int,
+        journal: Journal,
+        *,
+        another_way: bool = False,
     ) -> tuple[_Found, int]:
-        """What the first model that can makes of it, from the model number `begin` on, and which that was."""
+        """What the first model that can makes of it, from the model number `begin` on, and which that was.
+
+        `another_way`: also the last one need not be asked.
+        """
         requests = fallbacks.requests(request)
         tried: list[tuple[str, Permanent]] = []
         for number in await self._left(requests, begin, journal):
-            model, more = str(requests[number]["model"]), number + 1 < len(requests)
+            model, more = str(requests[number]["model"]), another_way or number + 1 < len(requests)
             try:
                 if more:
                     await self._refuse_known(requests[number], journal)
@@ -127,11 +149,24 @@ class Exchange:
 
     async def _plain(self, request: Request) -> _Found:
         completion = await self._asked(request, lambda asked: paid(asked, self._asking, mark=self._mark))
-        return _Found(completion=completion, content=_whole(completion, request))
+        return _Found(completion=completion, content=words(completion, request))
+
+    async def _unread(self, request: Request) -> _Found:
+        known = self._model(request)
+        fitting = within_output(request, known.most_output if known else None)
+        try:
+            completion = await self._asked(fitting, lambda asked: paid(asked, self._asking))
+        except ModelRefused:
+            raise
+        except Rejected as refused:
+            # For its form, in whatever words: the next recording's would be refused too.
+            model = str(request["model"])
+            raise ModelRefused(refused.message, model=model, request_id=refused.request_id) from refused
+        return _Found(completion=completion, content=completion.content or "")
 
     async def _turn(self, request: Request) -> _Found:
         completion = await self._asked(request, lambda asked: completed(asked, self._asking, mark=self._mark))
-        return _Found(completion=completion, content=_whole(completion, request))
+        return _Found(completion=completion, content=words(completion, request))
 
     async def _shaped(self, request: Request) -> _Found:
         """A structured answer; where the first is none, the model is shown what is wrong and asked once more."""
@@ -157,7 +192,7 @@ class Exchange:
             return await completed(asked, self._asking, keeps=invalid, earlier=False, mark=self._mark)
 
         completion = await self._asked(request, lambda asked: self._repaired(asked, ask))
-        return completion, structured.read(_whole(completion, request), schema)
+        return completion, structured.read(words(completion, request), schema)
 
     async def _repaired(self, request: Request, ask: Ask) -> Completion:
         """Where the LLM Gateway cannot repair the JSON it answers a 5xx (vendor API reference): then without repair."""
@@ -176,8 +211,7 @@ class Exchange:
 
     async def _asked(self, request: Request, ask: Ask) -> Completion:
         """Asked, if the model may have room; without a fallback that the request is refused for."""
-        models = self._asking.context.ports.catalogue.models or {}
-        model = models.get(str(request["model"]))
+        model = self._model(request)
         check_room(request, self._asking.text_bytes, model.context if model else None)
         known = self._asking.context.refusals.known(request)
         narrower = None if known is None else fallbacks.without(request, known)
@@ -194,31 +228,17 @@ class Exchange:
                 return completion
         return await self._asked(narrower, ask)
 
+    def _model(self, request: Request) -> Model | None:
+        return (self._asking.context.ports.catalogue.models or {}).get(str(request["model"]))
+
     def _passed_over(self, request: Request, model: str, unfit: Permanent) -> None:
         """Told once, not for each recording again."""
         if isinstance(unfit, ModelRefused) and not self._asking.context.refusals.remember(request, unfit):
             return
         structlog.get_logger().warning(
             happened.MODEL_PASSED_OVER,
-            prompt=self._prompt.name,
+            prompt=self._prompt,
             model=model,
             reason=unfit.message,
             request_id=unfit.request_id,
         )
-
-
-def _whole(completion: Completion, request: Request) -> str:
-    """The words of a completion. Raises Permanent for what must not pass as an answer."""
-    content = completion.content or ""
-    refusal: tuple[Code, str]
-    if completion.whole:
-        return content
-    if completion.finish is Finish.LENGTH:
-        most = request.get("max_tokens")
-        place = "the model's own limit, for want of max_tokens" if most is None else f"max_tokens={most}"
-        refusal = (Code.PROMPT_TRUNCATED, f"the answer was cut off at {place}")
-    elif completion.finish is Finish.FILTERED:
-        refusal = (Code.PROMPT_BLOCKED, f"the model withheld its answer ({completion.finish_reason})")
-    else:
-        refusal = (Code.PROMPT_EMPTY, f"the model gave no content ({completion.finish_reason or 'and no reason'})")
-    raise Permanent(*refusal, request_id=completion.request_id)

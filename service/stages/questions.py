@@ -13,7 +13,7 @@ from service.domain.job import Failure
 from service.domain.pipeline import Pipeline, Prompt
 from service.domain.tally import ANSWERS
 from service.engine.errors import StoreTrouble
-from service.stages.ask import ask
+from service.stages.ask import ask, known
 from service.stages.combine import Shares, combine
 from service.stages.gates import Parked
 from service.stages.purse import Queued
@@ -42,12 +42,17 @@ async def answered(pipeline: Pipeline, asking: Asking) -> Mapping[str, Ended]:
 async def _together(
     members: Sequence[Prompt], tasks: Mapping[str, "asyncio.Task[Ended]"], asking: Asking
 ) -> Shares | Later:
-    """Those of the members that can be asked now, in one request; what is left of them is asked alone."""
+    """The members in one request, once all of them can be asked that ever will; what is left of them is asked alone."""
     used: dict[str, Mapping[str, Answer]] = {}
     for prompt in members:
-        found = await _answers_used(prompt, tasks)
-        if isinstance(found, dict) and prompt.name not in asking.job.prompt_failures:
-            used[prompt.name] = found
+        match await _answers_used(prompt, tasks):
+            case dict() as found:
+                used[prompt.name] = found
+            case Failure():
+                continue
+            case later:
+                # Without this one it would be another request, whose completion nobody finds again with it.
+                return later
     try:
         with asking.purse.hand() as hand:
             own = replace(asking, purse=hand)
@@ -64,16 +69,17 @@ async def _one(
     sharing: Mapping[str, "asyncio.Task[Shares | Later]"],
     asking: Asking,
 ) -> Ended:
-    known = asking.job.prompt_failures.get(prompt.name)
-    if known is not None:
-        return known
+    failed = asking.job.prompt_failures.get(prompt.name)
+    if failed is not None:
+        return failed
     shares: Shares | Later = await sharing[prompt.name] if prompt.name in sharing else {}
-    if isinstance(shares, Later):
-        return shares
     used = await _answers_used(prompt, tasks)
     if not isinstance(used, dict):
         return used
     try:
+        if isinstance(shares, Later):
+            # An answer that is there already waits for nobody, and outlasts whatever becomes of the others.
+            return await known(prompt, used, asking) or shares
         with asking.purse.hand() as hand:
             return await ask(prompt, used, replace(asking, purse=hand), before=shares.get(prompt.name))
     except Permanent as error:

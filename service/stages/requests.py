@@ -84,7 +84,7 @@ async def completed(
     completion = await paid(request, asking, mark=mark)
     if not keeps(completion):
         return completion
-    return await until_stored(lambda: _entered(request, completion, asking), model=completion.model)
+    return await until_stored(lambda: entered(request, completion, asking), model=completion.model)
 
 
 async def journaled(request: Request, asking: Asking, *, earlier: bool = True) -> Completion | None:
@@ -139,7 +139,8 @@ async def until_stored(store: Callable[[], Awaitable[T]], **told: str) -> T:
             await asyncio.sleep(pause)
 
 
-async def _entered(request: Request, completion: Completion, asking: Asking) -> Completion:
+async def entered(request: Request, completion: Completion, asking: Asking) -> Completion:
+    """In the journal as what came of this request, or what another worker entered before. Raises Unavailable."""
     key, results = _key(request, asking, asking.job.run), asking.context.ports.results
     if await results.put_new(key, completion.to_bytes(), JSON):
         asking.hold.progressed()

@@ -125,6 +125,15 @@ BROKEN: dict[str, tuple[list[dict[str, Any]], int]] = {
         ],
         2,
     ),
+    "unspeakable": (
+        [
+            {
+                "do": "say",
+                "content": f'{{"summary": "s", "mood": "\\ud800", "steps": "s", "title": "t", "topics": {"1" * 25}}}',
+            }
+        ],
+        3,
+    ),
     "cut off": ([{"do": "say", "content": '{"summary": "s", "mood": "m", "steps": "s", "title": "t", "top'}], 2),
     "cut in two": ([{"do": "truncate"}], 0),
     "spoilt": ([{"do": "broken_json"}], 1),

@@ -73,12 +73,17 @@ def test_trouble_that_lasts_longer_than_patience_is_given_up() -> None:
 
 @pytest.mark.parametrize(("attempts", "ends"), [(10, False), (11, True), (12, True)])
 def test_what_may_be_billed_each_time_is_tried_a_bounded_number_of_times(attempts: int, ends: bool) -> None:
-    decided = Retry(most_unknown=12).decide(OutcomeUnknown("x"), trouble(attempts), now=NOW, rand=0.0)
+    before = trouble(attempts).model_copy(update={"unknown": attempts})
+    decided = Retry(most_unknown=12).decide(OutcomeUnknown("x"), before, now=NOW, rand=0.0)
     assert isinstance(decided, GiveUp) is ends
 
 
 def test_only_unknown_outcomes_are_numbered() -> None:
     assert isinstance(Retry(most_unknown=12).decide(Unavailable("x"), trouble(40), now=NOW, rand=0.0), Delay)
+    # After an outage the first question whose answer was not seen is one, and not the fortieth.
+    assert isinstance(Retry(most_unknown=12).decide(OutcomeUnknown("x"), trouble(40), now=NOW, rand=0.0), Delay)
+    once = counted(OutcomeUnknown("x"), trouble(40), now=NOW)
+    assert (once.attempts, once.unknown, counted(Unavailable("x"), once, now=NOW).unknown) == (41, 1, 1)
 
 
 def test_trouble_keeps_when_it_began_and_its_last_words() -> None:
