@@ -63,8 +63,8 @@ async def analyze(hold: Hold, job: Job, context: Context) -> Save:
         asking = Asking(hold=hold, job=job, context=context, purse=purse, spoken=await spoken(job, pipeline, context))
         ended = await answered(pipeline, asking)
         if any(isinstance(end, TranscriptMissing) for end in ended.values()):
-            # It went on some day that nobody told us of; what was answered meanwhile is stored, and not asked again.
-            job = job.model_copy(update={"forgotten": True})
+            # It went on some day that nobody told us of; what has ended meanwhile is not asked again.
+            job = job.model_copy(update={"forgotten": True, "prompt_failures": _failures(ended)})
             ended = await answered(pipeline, replace(asking, job=job, spoken=await spoken(job, pipeline, context)))
     finally:
         await purse.close()
@@ -112,7 +112,7 @@ def _settled(
     job: Job, ended: Mapping[str, Ended], line: InLine | None, context: Context
 ) -> tuple[Job, Mapping[str, Failure], Sequence[Wait]]:
     """The job with its failures and troubles on record, and what is waited for; whose patience is over has failed."""
-    failures = {name: end for name, end in ended.items() if isinstance(end, Failure)}
+    failures = _failures(ended)
     troubles = dict(job.prompt_trouble)
     retry = replace(context.terms.retry, most_unknown=UNKNOWN_AT_MOST)
     waits: list[Wait] = []
@@ -139,6 +139,10 @@ def _settled(
                     assert_never(decision)
     job = job.model_copy(update={"prompt_failures": failures, "prompt_trouble": troubles})
     return job, failures, waits
+
+
+def _failures(ended: Mapping[str, Ended]) -> dict[str, Failure]:
+    return {name: end for name, end in ended.items() if isinstance(end, Failure)}
 
 
 def _rest(troubles: dict[str, Trouble], name: str, seconds: float) -> None:

@@ -34,6 +34,10 @@ UNTOLD: Final = 60.0
 """Seconds to leave a model alone after a refusal that does not say how long: a whole window."""
 WITHIN: Final = 300.0
 """Seconds that an answer may take (vendor API reference: the server's own bound is not documented)."""
+SLOWEST: Final = 40
+"""Tokens a second: what an answer that has room for more than that in WITHIN may take longer by."""
+LONGEST: Final = 900.0
+"""Seconds that any answer may take."""
 
 T = TypeVar("T")
 
@@ -114,7 +118,8 @@ async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> 
         await asking.hold.renew()
         try:
             with counted(context, "ask"):
-                completion = await context.ports.language_model.ask(_sent(request, asking, mark), within=WITHIN)
+                sent = _sent(request, asking, mark)
+                completion = await context.ports.language_model.ask(sent, within=within(sent))
         except ModelRefused:
             context.ports.catalogue.doubt()
             raise
@@ -123,6 +128,12 @@ async def paid(request: Request, asking: Asking, *, mark: int | None = None) -> 
             await context.ports.budget.exhausted(model, wait)
             raise Queued(model, wait) from throttled
     return completion.model_copy(update={"usage": metered(completion, request, asking.job.pipeline, context)})
+
+
+def within(request: Request) -> float:
+    """Seconds that its answer may take: one that is given up half written may be billed, and is asked for again."""
+    most = request.get("max_tokens")
+    return min(max(WITHIN, most / SLOWEST), LONGEST) if isinstance(most, int) else WITHIN
 
 
 async def until_stored(store: Callable[[], Awaitable[T]], **told: str) -> T:

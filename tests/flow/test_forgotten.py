@@ -37,22 +37,30 @@ async def test_a_retry_after_the_transcript_was_deleted_asks_with_our_own_copy(p
 async def test_a_transcript_that_went_at_the_vendor_unseen_is_asked_about_within_the_same_run(
     premises: Premises,
 ) -> None:
+    by_turns = 'name = "who"\nrequired = false\nprompt = "Who leads?\\n\\n{{ utterances }}"\n'
+    premises.pipelines(PIPELINES + "\n[[pipelines.prompts]]\n" + by_turns)
     # The questions are on their way for long enough that the transcript goes meanwhile.
-    set_faults(premises.standin, {"on": "ask", "do": "slow", "seconds": 1.0, "times": 2})
+    set_faults(
+        premises.standin,
+        {"on": "ask", "do": "finish", "finish_reason": "content_filter", "match": {"contains": "Who leads?"}},
+        {"on": "ask", "do": "slow", "seconds": 1.0, "match": {"contains": "{{ transcript }}"}, "times": 2},
+    )
     async with (
         premises.serving(),
         httpx2.AsyncClient(base_url=premises.standin, headers={"authorization": KEY}) as vendor,
     ):
         premises.drop("one.wav", "The kettle leaks.", "We send another one on Friday.")
-        await eventually(lambda: ledger(premises.standin)["calls"].get("ask") == 2)
+        await eventually(lambda: ledger(premises.standin)["calls"].get("ask") == 3)
         (sent,) = ledger(premises.standin)["submissions"]
         (await vendor.delete(f"/v2/transcript/{sent['transcript_id']}")).raise_for_status()
         (event,) = await premises.heard(1)
-    assert (event["data"]["outcome"], event["data"]["run"]) == ("complete", 1)
+    assert (event["data"]["outcome"], event["data"]["run"]) == ("partial", 1)
     assert "kettle" in event["data"]["answers"]["summary"]["content"]
     found = ledger(premises.standin)
     assert [(each["status"], each["count"]) for each in found["refused"]] == [(404, 2)]
-    assert found["totals"]["asks_billed"] == len(found["asks"]) == 3
+    # What was refused without the transcript's help stays refused.
+    assert event["data"]["answers"]["who"]["error"]["code"] == "prompt_blocked"
+    assert found["totals"]["asks_billed"] == len(found["asks"]) == 3 + 1
     assert found["totals"]["submissions"] == 1
 
 

@@ -1,6 +1,6 @@
 """Structured answers in a pipelines file: a prompt's schema, in a file beside it or inline, and what it is sent as."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from service.domain.pipelines.schema_nodes import STAYS_HERE, Node, is_object, n
 from service.domain.pipelines.shape import Source
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import shown
+from service.domain.structured import schema_of
 
 LONGEST_PLACE: Final = 120
 
@@ -88,10 +89,10 @@ def answered_by(own: Structure | None, raw: RawPrompt, path: Path, defaults: Raw
     None for one that is answered in words, and where the schema has flaws.
     """
     form, at = (defaults.response_format, ("defaults",)) if raw.response_format is None else (raw.response_format, path)
-    schema = schema_in(form)
-    if own is not None or schema is None or flaws(schema):
+    schema = schema_of({"response_format": form})
+    if own is not None or schema is None or flaws(dict(schema)):
         return own
-    return Structure(schema=schema, path=(*at, "response_format", "json_schema", "schema"))
+    return Structure(schema=dict(schema), path=(*at, "response_format", "json_schema", "schema"))
 
 
 def check_doubts(held: Structure, raw: RawPrompt, defaults: RawDefaults, source: Source) -> list[Problem]:
@@ -110,14 +111,6 @@ def response_format(name: str, schema: Node) -> dict[str, JsonValue]:
     held = {key: value for key, value in _closed(schema).items() if key not in STAYS_HERE}
     strict = all(_whole(node) for _, node in nodes(schema) if isinstance(node, dict))
     return {"type": "json_schema", "json_schema": {"name": name, "schema": held, "strict": strict}}
-
-
-def schema_in(form: Mapping[str, JsonValue] | None) -> Node | None:
-    """The schema of a `response_format`; None if it asks for no structured answer."""
-    # What service.domain.structured asks of a request, without the validator that it costs every start to import.
-    inner = (form or {}).get("json_schema")
-    schema = inner.get("schema") if isinstance(inner, dict) else None
-    return schema if isinstance(schema, dict) else None
 
 
 def _whole(node: Node) -> bool:
