@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from service.cli.configuration import context_for
 from service.domain.errors import Refused
@@ -200,25 +201,25 @@ async def test_without_a_callback_the_audio_is_looked_for(late: Premises, monkey
 
 @pytest.mark.anyio
 async def test_audio_that_does_not_come_in_time_does_not_hold_the_event_back(
-    late: Premises, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    late: Premises, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redacted, "PATIENCE", 0.3)
     monkeypatch.setattr(redacted, "FIRST_LOOK", 0.2)
-    data = await told(late)
+    with capture_logs() as lines:
+        data = await told(late)
     assert "redacted_audio" not in data["files"]
-    assert "did not have it ready in time" in "".join(capfd.readouterr())
+    assert "did not have it ready in time" in str(lines)
 
 
 @pytest.mark.anyio
-async def test_audio_that_is_gone_is_done_without(
-    premises: Premises, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_audio_that_is_gone_is_done_without(premises: Premises) -> None:
     premises.pipelines(AUDIO)
     gone = {"status": 400, "message": "Redacted audio is not available for this transcript"}
     set_faults(premises.standin, {"on": "captions", "do": "status", **gone})
-    data = await told(premises)
+    with capture_logs() as lines:
+        data = await told(premises)
     assert "redacted_audio" not in data["files"]
-    assert "audio.missed" in "".join(capfd.readouterr())
+    assert "audio.missed" in [line["event"] for line in lines]
     assert ledger(premises.standin)["calls"]["captions"] == 1
 
 
