@@ -31,10 +31,11 @@ from service.ops.app import ops
 from service.ops.heartbeat import EVERY, Heartbeat
 from service.ops.metrics import Metrics, Scrapes
 from service.ops.model_watch import HEAR_EVERY, watch_over
-from service.ports import Results, Store
+from service.ports.places import Results
+from service.ports.store import Store
 from service.settings.load import Settings
+from service.stages.asking.dispatch import Dispatch
 from service.stages.context import Context
-from service.stages.dispatch import Dispatch
 from service.stages.drop import Drop
 from service.stages.limits import freeing
 from service.stages.overview import Overview, overview

@@ -31,25 +31,27 @@ from service.adapters.recordings.files import Files
 from service.adapters.recordings.objects import Objects
 from service.adapters.results.bucket import BucketResults, limits
 from service.adapters.results.folder import FolderResults
-from service.domain.allowance import Terms as Allowances
 from service.domain.errors import Problem, Refused
 from service.domain.job import STEPS, JobId, Recording
+from service.domain.models.allowance import Terms as Allowances
 from service.domain.objects import ObjectPlace, ours
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import Loaded, load, load_from
 from service.domain.places import FOLDER, Limits
 from service.domain.retry import Retry
 from service.domain.tally import Tally
-from service.ports import Drops, Events, Ports, Results, Store
+from service.ports.places import Drops, Events, Results
+from service.ports.ports import Ports
+from service.ports.store import Store
 from service.settings.load import Settings
 from service.settings.places import Bucket, DynamoTable, Folder, JsonLines, Queue, Sqlite, TomlFile, Topic
+from service.stages.asking.purse import Grants
+from service.stages.asking.refusals import Refusals
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
 from service.stages.drop import Drop
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
-from service.stages.purse import Grants
-from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
 

@@ -12,7 +12,7 @@ import httpx2
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import load
 from service.engine.row import Row
-from service.ports import Store
+from service.ports.store import Store
 from service.serve import Addresses, running
 from service.settings.load import Settings
 from service.wiring import amazon, opened_store

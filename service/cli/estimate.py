@@ -8,7 +8,7 @@ from typing import Final
 
 from service.cli.figures import count, lasting
 from service.cli.screen import columns
-from service.domain.allowance import LENGTH, LIMIT
+from service.domain.models.allowance import LENGTH, LIMIT
 from service.stages.reanalyze import Alone, Due, Reason
 
 WORDS_SHOWN: Final = 5

@@ -10,7 +10,7 @@ from service.cli.standing import facts
 from service.domain.globs import Glob, matches
 from service.domain.job import Status
 from service.engine.row import Row
-from service.ports import Jobs
+from service.ports.store import Jobs
 from service.stages.context import Context
 from service.stages.reanalyze import Alone, Due, considered
 

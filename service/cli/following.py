@@ -7,7 +7,7 @@ from typing import Final
 from service.cli.progress import Progress
 from service.cli.standing import Standing, standing
 from service.engine.row import Row, RowId
-from service.ports import Jobs
+from service.ports.store import Jobs
 
 EACH_ROUND: Final = 200
 """Jobs that are looked at in one round; of more, each has its turn."""

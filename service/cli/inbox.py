@@ -12,7 +12,7 @@ from service.domain.errors import Refused
 from service.domain.identity import file_uri
 from service.domain.pipeline import Pipelines
 from service.engine.errors import StoreTrouble
-from service.ports import Jobs
+from service.ports.store import Jobs
 from service.settings.groups import DropsPlace, JobStore
 from service.settings.load import Settings
 

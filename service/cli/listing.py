@@ -12,7 +12,7 @@ from service.cli.standing import standing
 from service.domain.pipeline import Pipelines
 from service.domain.views import view
 from service.engine.row import Row
-from service.ports import Jobs
+from service.ports.store import Jobs
 from service.settings.load import Settings
 
 PAGE = 500

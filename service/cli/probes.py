@@ -22,7 +22,7 @@ from service.cli.configuration import context_for
 from service.cli.rotation import unverifiable
 from service.cli.tried import Tried
 from service.domain.errors import AccountTrouble, Refused, ServiceError
-from service.domain.model_fitness import fitness
+from service.domain.models.fitness import fitness
 from service.domain.objects import ObjectPlace
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import Loaded

@@ -16,9 +16,9 @@ from service.cli.finished import Selection, looked_into
 from service.cli.following import follow
 from service.cli.progress import progress
 from service.cli.screen import columns, note, out, out_json
-from service.domain.allowance import LIMIT, Window, allowance
-from service.domain.allowance import Terms as Allowances
 from service.domain.job import Status
+from service.domain.models.allowance import LIMIT, Window, allowance
+from service.domain.models.allowance import Terms as Allowances
 from service.engine.row import Row, RowId
 from service.settings.load import Settings
 from service.stages.context import Context

@@ -11,7 +11,7 @@ from service.domain.errors import Problem
 from service.domain.job import Status
 from service.domain.tokens import key_id
 from service.engine.row import Row
-from service.ports import Jobs
+from service.ports.store import Jobs
 from service.settings.groups import Callbacks
 
 LISTENING: Final = (Status.RECEIVED, Status.SUBMITTED)

@@ -8,13 +8,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from service.cli.figures import count, when
-from service.domain.allowance import model_of
 from service.domain.errors import Code, Gate
 from service.domain.job import Job, Status
-from service.domain.limits import limited
 from service.domain.masking import told
+from service.domain.models.allowance import model_of
+from service.domain.use.limits import limited
 from service.engine.row import Row
-from service.ports import Closed
+from service.ports.store import Closed
 
 DOING: Final[Mapping[str, str]] = MappingProxyType(
     {

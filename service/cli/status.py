@@ -17,7 +17,8 @@ from service.domain.job import Status
 from service.domain.masking import told
 from service.domain.pipeline import Pipelines
 from service.domain.times import rfc3339
-from service.ports import Closed, Count, Standing
+from service.ports.budget import Standing
+from service.ports.store import Closed, Count
 from service.settings.groups import Allowance, JobStore, PipelinesPlace
 from service.settings.load import Settings
 from service.stages.overview import Overview, overview

@@ -14,24 +14,24 @@ import orjson
 from service.cli.complaints import refusal
 from service.cli.progress import Progress
 from service.cli.standing import CURES, standing
-from service.domain.completion import Completion
+from service.domain.asking.completion import Completion
+from service.domain.asking.prompts import needs
 from service.domain.errors import ServiceError
 from service.domain.identity import job_id
 from service.domain.job import Job, Kind, NotUnderstood, Recording, Status, TranscriptFacts, understood
 from service.domain.masking import told
 from service.domain.pipeline import Outputs, Pipeline, Pipelines
-from service.domain.prompts import needs
 from service.domain.results import JSON
 from service.domain.tally import NoTally
 from service.engine.row import Lane, Row, RowId
 from service.engine.workers import Workers
-from service.ports import LanguageModel
+from service.ports.vendor import LanguageModel
 from service.settings.groups import Callbacks, EventsPlace, JobStore, ResultsPlace
 from service.settings.load import Settings
 from service.stages import drop
+from service.stages.asking.dispatch import Dispatch
 from service.stages.context import Context
 from service.stages.discretion import as_asked
-from service.stages.dispatch import Dispatch
 from service.stages.step import step
 from service.wiring import Amazon, opened_store, wired
 

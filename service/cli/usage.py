@@ -13,13 +13,13 @@ from service.cli.configuration import context_for, settings_for, standing_store
 from service.cli.figures import count
 from service.cli.screen import columns, note, out, out_json
 from service.domain import durations
-from service.domain.books import totals
 from service.domain.durations import DAY, HOUR
-from service.domain.limits import month, next_month
 from service.domain.pipeline import Pipelines
-from service.domain.usage import NANO, dollars
+from service.domain.use.books import totals
+from service.domain.use.limits import month, next_month
+from service.domain.use.usage import NANO, dollars
 from service.engine.row import Entry
-from service.ports import Books
+from service.ports.store import Books
 from service.settings.groups import JobStore
 from service.settings.load import Settings
 

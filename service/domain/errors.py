@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.domain.usage import Usage
+from service.domain.use.usage import Usage
 
 
 class ServiceError(Exception):

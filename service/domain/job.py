@@ -8,7 +8,7 @@ from typing import Final, NewType
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.domain.errors import Code
-from service.domain.usage import Usage
+from service.domain.use.usage import Usage
 from service.engine.rules import Steps
 
 JobId = NewType("JobId", str)

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 
 from service.domain.globs import Glob, matches, parse
 from service.domain.job import Fact
-from service.domain.limits import MonthlyLimit
+from service.domain.use.limits import MonthlyLimit
 
 NAME: Final = r"[a-z0-9][a-z0-9_-]{0,63}"
 """What names of deployments, pipelines and prompts look like."""
@@ -22,7 +22,7 @@ Form = Literal["srt", "vtt"]
 
 
 class Message(Fact):
-    """One message of a prompt; `content` is a template (see service.domain.prompts).
+    """One message of a prompt; `content` is a template (see service.domain.asking.prompts).
 
     An `assistant` message with content None is a turn: the model is asked there, and later messages see its answer.
     """

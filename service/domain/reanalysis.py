@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain import combining, prompts
-from service.domain.answers import Answer
+from service.domain.asking import combining, prompts
+from service.domain.asking.answers import Answer
+from service.domain.asking.sizes import BYTES_PER_TOKEN
+from service.domain.asking.templates import Source
 from service.domain.errors import Permanent
 from service.domain.pipeline import Pipeline, Prompt
-from service.domain.sizes import BYTES_PER_TOKEN
-from service.domain.templates import Source
 
 DigestOf = Callable[[Prompt, Mapping[str, Answer]], str]
 """The digest of a prompt, given the answers that it uses. Raises Permanent for one that cannot be asked."""

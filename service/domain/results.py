@@ -12,12 +12,12 @@ from typing import Final
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from service.domain.answers import Answer
+from service.domain.asking.answers import Answer
 from service.domain.errors import StorageTrouble
 from service.domain.job import Failure, Job, JobId, Outcome, Recording, Status, TranscriptFacts, Verdict
-from service.domain.spending import run_usage
 from service.domain.times import rfc3339
 from service.domain.transcript import Document, Utterance, Word
+from service.domain.use.spending import run_usage
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"

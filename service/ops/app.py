@@ -16,7 +16,7 @@ from service.ops.guard import Guard
 from service.ops.jobs_api import JobsApi, Operations, answering
 from service.ops.metrics import MEDIA_TYPE, Scrapes
 from service.ops.openapi import OPENAPI
-from service.ports import Jobs
+from service.ports.store import Jobs
 
 
 def ops(

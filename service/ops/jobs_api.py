@@ -18,7 +18,7 @@ from service.domain.views import view
 from service.engine.errors import EngineError, IllegalStep, StoreTrouble
 from service.engine.row import RowId
 from service.http.bodies import Body, Gone, TooLarge, TooSlow
-from service.ports import Jobs
+from service.ports.store import Jobs
 
 BODY_AT_MOST: Final = 64 * 1024
 BODY_WITHIN: Final = 5.0

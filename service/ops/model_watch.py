@@ -9,12 +9,12 @@ from typing import Final
 import structlog
 
 from service.domain import happened
-from service.domain.catalogue import Models
 from service.domain.errors import Problem, ServiceError
-from service.domain.model_fitness import Findings, fitness
+from service.domain.models.catalogue import Models
+from service.domain.models.fitness import Findings, fitness
 from service.domain.pipelines.whereabouts import Whereabouts
 from service.domain.tally import CATALOGUE_HEARD, MODEL_DOUBTS, Tally
-from service.ports import Catalogue
+from service.ports.vendor import Catalogue
 from service.stages.context import Context
 
 HEAR_EVERY: Final = 600.0

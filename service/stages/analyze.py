@@ -7,21 +7,21 @@ from typing import Final, assert_never
 import structlog
 
 from service.domain import happened
-from service.domain.allowance import queue_of
 from service.domain.errors import Code, Permanent, TranscriptMissing, Transient
 from service.domain.job import Failure, Job, Outcome, Status, Trouble
+from service.domain.models.allowance import queue_of
 from service.domain.pipeline import Pipeline, digest, to_json
 from service.domain.retry import Delay, GiveUp, counted, waited
 from service.engine.errors import StoreTrouble
 from service.engine.hold import Hold
 from service.engine.row import Save
+from service.stages.asking.purse import Purse, Queued
+from service.stages.asking.questions import Ended, answered
+from service.stages.asking.requests import Asking
 from service.stages.context import Context
 from service.stages.decisions import decided, save
 from service.stages.gates import Parked
-from service.stages.purse import Purse, Queued
-from service.stages.questions import Ended, answered
 from service.stages.redacted import kept_at_once
-from service.stages.requests import Asking
 from service.stages.speech import spoken
 
 UNKNOWN_AT_MOST: Final = 12

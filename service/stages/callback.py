@@ -9,9 +9,9 @@ from service.domain import happened
 from service.domain.errors import Code, Permanent, RecordingMissing, TranscriptMissing
 from service.domain.job import Job, Kind, Status, TranscriptFacts
 from service.domain.results import CAPTIONS, JSON, TEXT, transcript_json, transcript_txt
-from service.domain.spending import audio_seconds
 from service.domain.tally import PIPELINE_AUDIO
 from service.domain.transcript import Document, Reading, State
+from service.domain.use.spending import audio_seconds
 from service.domain.vendor_errors import Remedy, after_error
 from service.engine.hold import Hold
 from service.engine.row import Save

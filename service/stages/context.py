@@ -11,12 +11,12 @@ from service.domain.pipeline import Pipeline, Pipelines, from_json
 from service.domain.places import Limits, Place, place
 from service.domain.retry import Retry
 from service.domain.tally import Tally
-from service.ports import Ports
+from service.ports.ports import Ports
+from service.stages.asking.purse import Grants
+from service.stages.asking.refusals import Refusals
 from service.stages.completions import Completions
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
-from service.stages.purse import Grants
-from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
 

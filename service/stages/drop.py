@@ -14,7 +14,7 @@ from service.domain.places import Limits, place
 from service.domain.tally import DROPS, Tally
 from service.engine.row import Lane, Row, RowId
 from service.engine.table import Table
-from service.ports import Results
+from service.ports.places import Results
 
 TOLD: Final = 10_000
 """Unmatched recordings that are remembered as told; beyond that an old one may be told again."""

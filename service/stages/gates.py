@@ -10,7 +10,7 @@ import structlog
 from service.domain import happened
 from service.domain.errors import AccountTrouble, Gate, Permanent, ServiceError
 from service.engine.errors import StoreTrouble
-from service.ports import Closed
+from service.ports.store import Closed
 from service.stages.context import Context
 
 SPREAD_AT_MOST: Final = 60.0

@@ -8,9 +8,9 @@ from typing import Final
 import structlog
 
 from service.domain import happened
-from service.domain.limits import gate, limited, month, next_month
+from service.domain.use.limits import gate, limited, month, next_month
 from service.engine.errors import StoreTrouble
-from service.ports import Closed
+from service.ports.store import Closed
 from service.stages.context import Context
 from service.stages.gates import Parked
 from service.stages.spending import KEPT

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.job import Status
-from service.ports import Count, Jobs, Lately, RateBudget, Standing
+from service.ports.budget import RateBudget, Standing
+from service.ports.store import Count, Jobs, Lately
 
 RATE_OVER: Final = 600.0
 """Seconds over which the rate is taken that a backlog is measured by."""

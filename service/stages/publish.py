@@ -6,15 +6,15 @@ from dataclasses import replace
 import structlog
 
 from service.domain import happened
-from service.domain.answers import Answer, stored_answer
+from service.domain.asking.answers import Answer, stored_answer
 from service.domain.attributes import evaluate
-from service.domain.books import entry_of
 from service.domain.errors import Code, TranscriptMissing, Unavailable
 from service.domain.events import Event, event
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.pipeline import Pipeline
 from service.domain.results import AUDIO, JSON, result_json, stored_result
 from service.domain.tally import EVENTS_PUBLISHED
+from service.domain.use.books import entry_of
 from service.engine.hold import Hold
 from service.engine.row import Entry, Save
 from service.stages.adopt import noted

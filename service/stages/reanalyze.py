@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.domain import prompts, reanalysis
-from service.domain.answers import Answer, stored_answer
+from service.domain import reanalysis
+from service.domain.asking import prompts
+from service.domain.asking.answers import Answer, stored_answer
 from service.domain.errors import Permanent
 from service.domain.job import Job, NotUnderstood, Status, understood
 from service.domain.pipeline import Pipeline, Prompt, digest, to_json
@@ -14,7 +15,7 @@ from service.domain.reanalysis import Comparison
 from service.domain.speech import Spoken
 from service.engine.errors import IllegalStep
 from service.engine.row import Lane, Row
-from service.stages.ask import rendered
+from service.stages.asking.ask import rendered
 from service.stages.context import Context
 from service.stages.decisions import save
 from service.stages.discretion import as_asked

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from service.domain import prompts
+from service.domain.asking import prompts
+from service.domain.asking.templates import Source
 from service.domain.errors import Code, Permanent, Rejected, TranscriptMissing
 from service.domain.job import Job
 from service.domain.pipeline import Pipeline
 from service.domain.results import JSON
 from service.domain.speech import Spoken, divided, paragraphs_json, stored_paragraphs, utterances
-from service.domain.templates import Source
 from service.domain.transcript import Document, Paragraph, stored_transcript
 from service.stages.context import Context
 from service.stages.vendor import transcription

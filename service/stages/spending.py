@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from service.domain.books import totals
-from service.ports import Books
+from service.domain.use.books import totals
+from service.ports.store import Books
 
 KEPT: Final = 10.0
 """Seconds that a month's figures are gone by: no job asks the store for them by itself."""

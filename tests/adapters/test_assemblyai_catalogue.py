@@ -8,8 +8,8 @@ import pytest
 from service.adapters.assemblyai import wire_models
 from service.adapters.assemblyai.catalogue import LiveCatalogue
 from service.adapters.assemblyai.client import open_client
-from service.domain.catalogue import Model
 from service.domain.errors import Permanent, Transient, Unavailable
+from service.domain.models.catalogue import Model
 from tests.adapters.canned_vendor import RESET, answer, canned_vendor
 
 pytestmark = pytest.mark.anyio

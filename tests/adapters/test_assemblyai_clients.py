@@ -15,7 +15,7 @@ from service.adapters.assemblyai import wire_transcripts
 from service.adapters.assemblyai.client import open_client
 from service.adapters.assemblyai.in_work import InWork
 from service.adapters.assemblyai.transcripts import Transcripts
-from service.domain.completion import Finish
+from service.domain.asking.completion import Finish
 from service.domain.errors import (
     AccountTrouble,
     Code,

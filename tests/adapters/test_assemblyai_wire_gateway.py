@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from service.adapters.assemblyai import wire_gateway
 from service.adapters.assemblyai.json_values import Garbled
-from service.domain.completion import Finish
-from service.domain.usage import Usage
+from service.domain.asking.completion import Finish
+from service.domain.use.usage import Usage
 
 
 def completion(**changes: object) -> Any:

@@ -12,8 +12,8 @@ from service.adapters.jobs import dynamodb_items as items
 from service.adapters.jobs.dynamodb import DynamoStore
 from service.adapters.jobs.dynamodb_calls import APART_AT_MOST
 from service.adapters.jobs.dynamodb_queues import ABANDONED_AFTER, partition
-from service.domain.allowance import LENGTH, ROUNDING, Terms, Window, queue_of
 from service.domain.job import Status
+from service.domain.models.allowance import LENGTH, ROUNDING, Terms, Window, queue_of
 from service.engine.errors import StoreTrouble
 from service.engine.row import Lane, Row
 from tests.adapters.jobs_table import made, opened

@@ -13,10 +13,10 @@ from service.adapters.aws import Aws
 from service.adapters.budget.fleet import FleetBudget
 from service.adapters.jobs import dynamodb_items as items
 from service.adapters.jobs.dynamodb_items import Stored
-from service.domain.allowance import Terms
 from service.domain.job import Intent, Job, JobId, Kind, Moment, Recording, Status, TranscriptFacts, TranscriptId
+from service.domain.models.allowance import Terms
 from service.engine.row import Row, RowId
-from service.stages.dispatch import LOOK_EVERY
+from service.stages.asking.dispatch import LOOK_EVERY
 from tests.adapters.jobs_table import made, opened
 from tests.contract.storing import DAY, NOW, Clock
 from tests.emulator import Emulator

@@ -12,7 +12,8 @@ from service.cli.status import Picture, lines, view
 from service.domain.errors import Code
 from service.domain.job import Failure, Status, Trouble
 from service.engine.row import Row
-from service.ports import Closed, Count, Lately, Standing
+from service.ports.budget import Standing
+from service.ports.store import Closed, Count, Lately
 from service.settings.groups import JobStore, Work
 from service.settings.load import Settings
 from service.wiring import amazon, opened_store

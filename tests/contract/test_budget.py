@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from service.adapters.budget.fleet import MOST_MODELS, FleetBudget
-from service.domain.allowance import Granted, Terms, Window, queue_of
 from service.domain.job import Status
+from service.domain.models.allowance import Granted, Terms, Window, queue_of
 from service.engine.errors import LeaseLost
 from service.engine.row import Depth, Lane, Row, RowId
 from tests.contract.storing import LEASE, NOW, Clock, Store, Stores, claimed, row, save

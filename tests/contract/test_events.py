@@ -15,7 +15,7 @@ import pytest
 from service.adapters.aws import Aws
 from service.adapters.events.jsonl import JsonlEvents
 from service.adapters.events.sns import SnsEvents
-from service.ports import Events
+from service.ports.places import Events
 from tests.emulator import Emulator
 from tests.topics import Topic
 

@@ -20,7 +20,7 @@ from service.adapters.results.parts import PART
 from service.domain.errors import StorageTrouble, Unavailable
 from service.domain.job import JobId
 from service.domain.places import FOLDER, Limits, place
-from service.ports import Results
+from service.ports.places import Results
 from tests.adapters.breaking_s3 import Object, reading_out
 from tests.contract.losing import losing_an_answer
 from tests.emulator import REGION, Emulator, Faulty

@@ -11,7 +11,8 @@ from service.domain.job import STEPS, Status
 from service.http.receiver_table import ANSWERS, Result
 from service.ops.heartbeat import figures
 from service.ops.metrics import Metrics
-from service.ports import Count, Lately, Standing
+from service.ports.budget import Standing
+from service.ports.store import Count, Lately
 from service.simulator.rules import EVENTS, HTTP, KINDS, MATCHES
 from service.stages.overview import Overview
 from tests.docs.pages import ROOT, code, read, section, table

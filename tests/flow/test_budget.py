@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.allowance import Window
 from service.domain.job import Status
+from service.domain.models.allowance import Window
 from tests.adapters.jobs_table import made
 from tests.longrun.processes import beside
 from tests.premises import Premises, until

@@ -12,7 +12,7 @@ import pytest
 from service.adapters.jobs.sqlite_listing import SqliteJobs
 from service.domain.job import Status
 from service.engine.row import Lane, Row
-from service.ports import Count
+from service.ports.store import Count
 from service.stages.drop import job, row
 from service.stages.submit import BACKFILL_AT_VENDOR
 from service.wiring import described

@@ -8,7 +8,7 @@ import pytest
 
 from service.adapters.assemblyai.catalogue import LiveCatalogue
 from service.adapters.assemblyai.wire_models import models
-from service.domain.prompts import request_digest
+from service.domain.asking.prompts import request_digest
 from tests.premises import Premises
 from tests.standin import KEY, ledger, set_faults, totals
 

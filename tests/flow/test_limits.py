@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 
 from service.adapters.jobs.sqlite import open_store
 from service.domain.job import STEPS
-from service.domain.limits import next_month
-from service.domain.prices import answer_cost
 from service.domain.tally import NoTally
-from service.domain.usage import Usage
+from service.domain.use.limits import next_month
+from service.domain.use.prices import answer_cost
+from service.domain.use.usage import Usage
 from service.engine.row import Row
 from service.engine.workers import Workers
 from service.stages.context import Context

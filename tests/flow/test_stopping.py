@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from service.domain.tokens import HEADER, token
-from service.ports import Take
+from service.ports.places import Take
 from tests.longrun.processes import Process, audit, calls, eventually, rows
 from tests.premises import SECRET, Premises, until
 from tests.standin import clear_faults, set_faults

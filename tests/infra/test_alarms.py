@@ -8,7 +8,7 @@ import pytest
 
 from service.domain import happened
 from service.ops.heartbeat import figures
-from service.ports import Lately
+from service.ports.store import Lately
 from service.stages.overview import Overview
 from service.stages.publish import publish
 from tests.emulator import Emulator

@@ -31,11 +31,11 @@ from service.adapters.jobs.sqlite_books import SqliteBooks
 from service.adapters.jobs.sqlite_queues import SqliteBudgets, SqliteQueues
 from service.adapters.jobs.sqlite_schema import create
 from service.adapters.jobs.sqlite_table import SqliteTable
-from service.domain.allowance import Terms as Allowances
-from service.domain.allowance import Window
-from service.domain.completion import Completion, Finish, Usage
+from service.domain.asking.completion import Completion, Finish, Usage
 from service.domain.errors import Throttled
 from service.domain.job import STEPS, Job, JobId, Kind, Recording, Status, TranscriptFacts, TranscriptId
+from service.domain.models.allowance import Terms as Allowances
+from service.domain.models.allowance import Window
 from service.domain.pipeline import Pipelines
 from service.domain.pipelines.file import load
 from service.domain.places import FOLDER
@@ -43,15 +43,15 @@ from service.domain.retry import Retry
 from service.domain.tally import NoTally
 from service.engine.row import Lane, Row, RowId, Save, Token
 from service.engine.workers import Workers
-from service.ports import Ports
+from service.ports.ports import Ports
 from service.simulator.rates import Windows
+from service.stages.asking.dispatch import Dispatch
+from service.stages.asking.purse import Grants
+from service.stages.asking.refusals import Refusals
 from service.stages.completions import Completions
 from service.stages.context import Context, Terms
-from service.stages.dispatch import Dispatch
 from service.stages.holdback import Holdback
 from service.stages.polls import Polls
-from service.stages.purse import Grants
-from service.stages.refusals import Refusals
 from service.stages.room import Room
 from service.stages.spending import Spending
 from service.stages.step import step

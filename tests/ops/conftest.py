@@ -24,7 +24,8 @@ from service.domain.job import (
 from service.engine.row import Row, RowId
 from service.ops.app import ops
 from service.ops.metrics import Metrics, Scrapes
-from service.ports import Count, Lately, Standing
+from service.ports.budget import Standing
+from service.ports.store import Count, Lately
 from service.stages.overview import overview
 from tests.receiver.loopback import serving
 

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from service import telemetry
 from service.engine.errors import StoreTrouble
 from service.ops.heartbeat import Heartbeat
-from service.ports import Count, Lately, Standing
+from service.ports.budget import Standing
+from service.ports.store import Count, Lately
 from service.stages.overview import Overview, overview
 from tests.ops.conftest import NOW, Shelf
 

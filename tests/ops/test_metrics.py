@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.domain.tally import CALLBACKS, CALLBACKS_LOST, COUNTERS, GAUGES, LAST_CALLBACK, TOKENS, NoTally, Tally
 from service.engine.errors import StoreTrouble
 from service.ops.metrics import Metrics
-from service.ports import Standing
+from service.ports.budget import Standing
 from tests.ops.conftest import NOW, Private
 
 pytestmark = pytest.mark.anyio

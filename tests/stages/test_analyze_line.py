@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.domain.allowance import queue_of
+from service.domain.models.allowance import queue_of
 from service.engine.errors import StoreTrouble
 from service.stages.analyze import AT_THE_LATEST, InLine, _line
-from service.stages.purse import Queued
+from service.stages.asking.purse import Queued
 
 pytestmark = pytest.mark.anyio
 

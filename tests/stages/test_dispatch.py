@@ -11,12 +11,12 @@ import pytest
 
 from service.adapters.budget.fleet import FleetBudget
 from service.adapters.jobs.sqlite import SqliteStore, open_store
-from service.domain.allowance import Terms, Window, model_of, queue_of
 from service.domain.job import STEPS, Status
+from service.domain.models.allowance import Terms, Window, model_of, queue_of
 from service.engine.errors import StoreTrouble
 from service.engine.row import Lane, Row, RowId, Save, Waiting
-from service.stages.dispatch import Dispatch
-from service.stages.purse import Grants
+from service.stages.asking.dispatch import Dispatch
+from service.stages.asking.purse import Grants
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.stages.requests import within
+from service.stages.asking.requests import within
 
 
 @pytest.mark.parametrize(("room", "seconds"), [(None, 300), (1_000, 300), (20_000, 500), (100_000, 900)])

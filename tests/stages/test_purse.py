@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from service.domain.allowance import Granted
 from service.domain.job import Status
+from service.domain.models.allowance import Granted
 from service.engine.errors import StoreTrouble
 from service.engine.row import Row, RowId
-from service.stages.purse import Purse, Queued
+from service.stages.asking.purse import Purse, Queued
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from service.domain.answers import Answer
+from service.domain.asking.answers import Answer
 from service.domain.attributes import evaluate
 from service.domain.errors import Code
 from service.domain.events import Event, event
@@ -28,7 +28,7 @@ from service.domain.pipelines.raw import json_schema
 from service.domain.places import place
 from service.domain.results import result_json, stored_result
 from service.domain.schemas import event_schema
-from service.domain.usage import Usage
+from service.domain.use.usage import Usage
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMAS = {"event.v1.json": event_schema(), "pipelines.json": json_schema()}

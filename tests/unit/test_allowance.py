@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.allowance import (
+from service.domain.models.allowance import (
     LATE,
     LENGTH,
     LIMIT,

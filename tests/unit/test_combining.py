@@ -7,11 +7,11 @@ import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain import combining
-from service.domain.catalogue import Model
-from service.domain.combining import Task
+from service.domain.asking import combining
+from service.domain.asking.combining import Task
+from service.domain.asking.prompts import TAG
+from service.domain.models.catalogue import Model
 from service.domain.pipeline import Message, Prompt
-from service.domain.prompts import TAG
 
 SENTIMENT = {
     "type": "object",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.domain.answers import Answer
+from service.domain.asking.answers import Answer
 from service.domain.events import EVENT_AT_MOST, Attribute, Event, event
 from service.domain.identity import event_id
 from service.domain.job import Failure, Outcome

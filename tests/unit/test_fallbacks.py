@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from service.domain.asking.fallbacks import none_left, requests, without
 from service.domain.errors import AnswerInvalid, Code, ModelRefused, NoRoom
-from service.domain.fallbacks import none_left, requests, without
 
 REQUEST: dict[str, Any] = {
     "model": "a",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.catalogue import Model
-from service.domain.model_fitness import Findings, fitness
+from service.domain.models.catalogue import Model
+from service.domain.models.fitness import Findings, fitness
 from service.domain.pipeline import Message, Pipeline, Pipelines, Prompt
 from service.domain.pipelines.whereabouts import Whereabouts
 from tests.unit.pipelines_samples import loaded

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from service.domain.asking.prompts import TAG, Context, cycle, needs, order, render, request_digest, uses, waves
+from service.domain.asking.templates import Source, parse
 from service.domain.errors import Code, Permanent
 from service.domain.job import Kind, Recording
 from service.domain.pipeline import Message, Pipeline, Prompt, from_json, to_json
-from service.domain.prompts import TAG, Context, cycle, needs, order, render, request_digest, uses, waves
-from service.domain.templates import Source, parse
 
 
 def recording(key: str = "calls/a.mp3", name: str = "a.mp3", **metadata: str) -> Recording:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.domain.answers import Answer
-from service.domain.completion import Usage
+from service.domain.asking.answers import Answer
+from service.domain.asking.completion import Usage
 from service.domain.errors import Code, Permanent
 from service.domain.pipeline import Message, Pipeline, Prompt
 from service.domain.reanalysis import compared, input_tokens, requests, sharing

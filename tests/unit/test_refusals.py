@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.domain.errors import ModelRefused
-from service.stages.refusals import KEPT, MOST, Refusals
+from service.stages.asking.refusals import KEPT, MOST, Refusals
 
 REFUSED = ModelRefused("model a is not supported", model="a")
 

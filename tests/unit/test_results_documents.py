@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.domain.answers import Answer, stored_answer
+from service.domain.asking.answers import Answer, stored_answer
 from service.domain.errors import Unavailable
 from service.domain.job import Failure, Job, Outcome, Status
 from service.domain.results import result_json, stored_result, transcript_json, transcript_txt

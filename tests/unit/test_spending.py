@@ -6,16 +6,16 @@ from random import Random
 
 import pytest
 
-from service.domain.books import AMOUNTS, entry_of, totals
 from service.domain.job import Outcome
-from service.domain.limits import MonthlyLimit, limited, month, next_month
 from service.domain.pipeline import digest, from_json, to_json
 from service.domain.pipelines.file import load
 from service.domain.results import stored_result
-from service.domain.spending import audio_seconds, run_usage
-from service.domain.usage import Usage
+from service.domain.use.books import AMOUNTS, entry_of, totals
+from service.domain.use.limits import MonthlyLimit, limited, month, next_month
+from service.domain.use.spending import audio_seconds, run_usage
+from service.domain.use.usage import Usage
 from service.engine.row import Entry
-from service.ports import Closed
+from service.ports.store import Closed
 from service.stages.limits import LOOKED_AT, SPREAD, Limited
 from tests.unit.event_samples import NEXT_STEPS, SUMMARY, TRANSCRIPT, TRUNCATED, job, result_of, verdict
 from tests.unit.pipelines_samples import HEAD, PROMPT

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.structured import LARGEST, Fits, Wrong, read, schema_of, usable
+from service.domain.asking.structured import LARGEST, Fits, Wrong, read, schema_of, usable
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from service.domain.caching import MARK, marked
+from service.domain.asking.caching import MARK, marked
+from service.domain.asking.prompts import TAG, speech_at
+from service.domain.asking.sizes import check_room, tokens
+from service.domain.asking.turns import answered, corrected, parts, turn, unrepaired
 from service.domain.errors import NoRoom
 from service.domain.pipeline import Message, Prompt
-from service.domain.prompts import TAG, speech_at
-from service.domain.sizes import check_room, tokens
-from service.domain.turns import answered, corrected, parts, turn, unrepaired
 
 SYSTEM, USER = {"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Read: {TAG}"}
 ASK: dict[str, Any] = {"role": "assistant"}

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.catalogue import Model
-from service.domain.prices import answer_cost, speech_cost
-from service.domain.usage import Usage, nanodollars, shares, split, summed
+from service.domain.models.catalogue import Model
+from service.domain.use.prices import answer_cost, speech_cost
+from service.domain.use.usage import Usage, nanodollars, shares, split, summed
 
 COUNT = st.integers(0, 10_000_000)
 WEIGHTS = st.lists(st.integers(0, 100_000), min_size=1, max_size=12)

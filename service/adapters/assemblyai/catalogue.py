@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from service.adapters.assemblyai.exchange import Exchange, Request, ours
 from service.adapters.assemblyai.refusals import Call
 from service.adapters.assemblyai.wire_models import models
-from service.domain.catalogue import Models
+from service.domain.models.catalogue import Models
 
 WITHIN: Final = 15.0
 """Seconds that the list may take."""

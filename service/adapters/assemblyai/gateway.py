@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from service.adapters.assemblyai import wire_gateway as wire
 from service.adapters.assemblyai.exchange import Exchange, Request, as_json, ours
 from service.adapters.assemblyai.refusals import Call
-from service.domain.completion import Completion
+from service.domain.asking.completion import Completion
 
 Observe = Callable[[str, Mapping[str, str], float], None]
 """Is told the requested model, the headers of each answer, refusals included, and the seconds that it took."""

@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Final
 
 from service.adapters.assemblyai.json_values import Garbled, count, mapping, parsed, sequence, text
-from service.domain.completion import Completion, Finish
-from service.domain.usage import Usage
+from service.domain.asking.completion import Completion, Finish
+from service.domain.use.usage import Usage
 
 LONGEST_NAME: Final = 200
 

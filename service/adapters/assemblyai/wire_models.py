@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.adapters.assemblyai.json_values import Garbled, count, mapping, number, parsed, sequence, text
-from service.domain.catalogue import Model, Models
+from service.domain.models.catalogue import Model, Models
 
 MOST: Final = 1000
 """Models that are read of the list; the vendor had 47 (vendor API reference: models)."""

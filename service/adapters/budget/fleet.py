@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from service.domain import allowance
-from service.domain.allowance import Granted, Terms, Told, Window, model_of, queue_of
+from service.domain.models import allowance
+from service.domain.models.allowance import Granted, Terms, Told, Window, model_of, queue_of
 from service.engine import rules
 from service.engine.errors import StoreTrouble
 from service.engine.row import Lane, Row, Waiting
-from service.ports import Budgets, Queues, Standing
+from service.ports.budget import Standing
+from service.ports.store import Budgets, Queues
 
 MOST_MODELS: Final = 1_000
 """Models that only the vendor names are not remembered without end."""

@@ -14,7 +14,8 @@ from service.domain.job import Recording
 from service.domain.notices import Notice
 from service.domain.objects import ObjectPlace, recording
 from service.domain.tally import DROPS, Tally
-from service.ports import Take, Unmatched
+from service.ports.places import Take
+from service.ports.store import Unmatched
 
 ALLOWED: Final = "s3:GetObject and s3:GetObjectVersion on it, s3:ListBucket on its bucket, kms:Decrypt on its key"
 GONE: Final = "it is not there any more, and nothing tells which content was meant"

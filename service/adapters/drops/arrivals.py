@@ -18,7 +18,7 @@ from service.domain.identity import file_uri
 from service.domain.job import Recording
 from service.domain.tally import DROPS, Tally
 from service.engine.errors import EngineError
-from service.ports import Take
+from service.ports.places import Take
 
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two tries of a file at most."""

@@ -16,7 +16,7 @@ from service.adapters.drops.arrivals import Arrivals, Known, pause
 from service.adapters.drops.grounds import Branch, Found, Grounds, Left, words
 from service.domain.happened import DROPS_FAILED, DROPS_WATCHED
 from service.domain.tally import Tally
-from service.ports import Take
+from service.ports.places import Take
 
 DEBOUNCE: Final = 200
 """Milliseconds over which changes are gathered at most."""

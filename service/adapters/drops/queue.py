@@ -19,7 +19,8 @@ from service.domain.notices import Notice
 from service.domain.objects import ObjectPlace
 from service.domain.tally import Tally
 from service.engine.errors import StoreTrouble
-from service.ports import Take, Unmatched
+from service.ports.places import Take
+from service.ports.store import Unmatched
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import orjson
 
-from service.domain.allowance import Window
+from service.domain.models.allowance import Window
 
 
 def written(window: Window) -> str:

@@ -8,7 +8,7 @@ from service.adapters.jobs.budgeting import read, written
 from service.adapters.jobs.dynamodb_calls import ConditionFailed, Item, OutcomeUnclear
 from service.adapters.jobs.dynamodb_schema import PK, SK
 from service.adapters.jobs.dynamodb_writes import ROUNDS, UNCLEAR_AT_MOST, Writes, absent
-from service.domain.allowance import Window
+from service.domain.models.allowance import Window
 
 PARTITION: Final = "budgets"
 

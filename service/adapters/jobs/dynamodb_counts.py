@@ -10,10 +10,10 @@ from service.adapters.jobs import dynamodb_items as items
 from service.adapters.jobs.dynamodb_calls import Calls, Item
 from service.adapters.jobs.dynamodb_items import SHARDS
 from service.adapters.jobs.dynamodb_schema import DUE, ENDED, LISTED
-from service.domain.limits import limited
+from service.domain.use.limits import limited
 from service.engine.row import Lane
 from service.engine.rules import Steps
-from service.ports import Count
+from service.ports.store import Count
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from service.adapters.jobs.gating import first_closed, probed
 from service.engine import rules
 from service.engine.errors import LeaseLost
 from service.engine.row import Lane, RowId
-from service.ports import Closed
+from service.ports.store import Closed
 
 UNPARKED_AT_ONCE: Final = 16
 PARTITION: Final = "gates"

@@ -13,7 +13,7 @@ from service.adapters.jobs.dynamodb_schema import LISTED
 from service.adapters.jobs.dynamodb_writes import Writes
 from service.engine.row import Row, RowId
 from service.engine.rules import Steps
-from service.ports import Count, Lately
+from service.ports.store import Count, Lately
 
 PAGE_AT_MOST: Final = 1_000
 ROUND_AT_LEAST: Final = 100

@@ -14,7 +14,7 @@ from service.adapters.jobs.dynamodb_calls import Item
 from service.adapters.jobs.dynamodb_counts import ACTIVE_WORTH, Kept, Worth, consumed
 from service.adapters.jobs.dynamodb_schema import PK, SK
 from service.adapters.jobs.dynamodb_writes import Writes
-from service.domain.allowance import queue_of
+from service.domain.models.allowance import queue_of
 from service.engine import rules
 from service.engine.row import Depth, Lane, Row, RowId, Waiting
 

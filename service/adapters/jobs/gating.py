@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from service.ports import Closed
+from service.ports.store import Closed
 
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 300.0

@@ -12,7 +12,7 @@ from service.adapters.jobs.sqlite_rows import NOTES_KEPT
 from service.adapters.jobs.sqlite_writer import Writer
 from service.domain.job import JobId, TranscriptId
 from service.engine.rules import unparked
-from service.ports import Closed
+from service.ports.store import Closed
 
 UNPARKED_AT_ONCE: Final = 500
 

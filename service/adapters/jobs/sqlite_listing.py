@@ -9,7 +9,7 @@ import orjson
 from service.adapters.jobs import sqlite_rows as rows
 from service.adapters.jobs.sqlite_connection import Reader
 from service.engine.row import Row, RowId
-from service.ports import Count, Lately
+from service.ports.store import Count, Lately
 
 PAGE_AT_MOST: Final = 1_000
 

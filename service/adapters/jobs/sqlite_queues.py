@@ -9,7 +9,7 @@ import orjson
 from service.adapters.jobs.budgeting import read, written
 from service.adapters.jobs.sqlite_connection import Reader
 from service.adapters.jobs.sqlite_writer import Writer
-from service.domain.allowance import Window
+from service.domain.models.allowance import Window
 from service.engine.row import Depth, Lane, RowId, Waiting
 from service.engine.rules import SCHEMA, Steps
 

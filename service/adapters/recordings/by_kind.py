@@ -5,7 +5,7 @@ from typing import assert_never
 
 from service.domain.errors import RecordingMissing
 from service.domain.job import JobId, Kind, Recording
-from service.ports import Recordings, Sound
+from service.ports.places import Recordings, Sound
 
 
 class ByKind:

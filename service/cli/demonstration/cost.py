@@ -6,7 +6,7 @@ from typing import Final
 from service.cli.demonstration.samples import Sample
 from service.cli.figures import count
 from service.domain.pipeline import Pipelines
-from service.domain.prices import SPEECH_PER_HOUR
+from service.domain.use.prices import SPEECH_PER_HOUR
 
 PER_HOUR: Final = SPEECH_PER_HOUR["universal-3-5-pro"]
 WORDS_PER_SECOND: Final = 2.5

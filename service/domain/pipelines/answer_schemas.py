@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 from pydantic import JsonValue
 
+from service.domain.asking.structured import schema_of
 from service.domain.errors import Problem
 from service.domain.pipelines.raw import RawAsked, RawDefaults, RawPrompt
 from service.domain.pipelines.schema_flaws import Flaw, doubts, flaws
@@ -14,7 +15,6 @@ from service.domain.pipelines.schema_nodes import STAYS_HERE, Node, is_object, n
 from service.domain.pipelines.shape import Source
 from service.domain.pipelines.toml_lines import Path
 from service.domain.spelling import shown
-from service.domain.structured import schema_of
 
 LONGEST_PLACE: Final = 120
 

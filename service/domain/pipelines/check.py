@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from service.domain import attributes, globs, prompts
+from service.domain import attributes, globs
+from service.domain.asking import prompts
 from service.domain.errors import Problem
 from service.domain.pipelines import transcript_options
 from service.domain.pipelines.answer_schemas import ReadFile, answered_by, check_doubts, check_written

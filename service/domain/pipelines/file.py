@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from service.domain.combining import groups
+from service.domain.asking.combining import groups
 from service.domain.errors import Problem, Refused
-from service.domain.limits import MonthlyLimit
 from service.domain.pipeline import Outputs, Pipeline, Pipelines, Prompt, Speech
 from service.domain.pipelines import transcript_options
 from service.domain.pipelines.answer_schemas import response_format
@@ -21,6 +20,7 @@ from service.domain.pipelines.speech import speech_of, transcript_of
 from service.domain.pipelines.toml_lines import scan
 from service.domain.pipelines.whereabouts import Whereabouts
 from service.domain.spelling import shown
+from service.domain.use.limits import MonthlyLimit
 
 LARGEST: Final = 1024 * 1024
 """Bytes, of the file and of each prompt or schema file."""

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service.domain.asking.prompts import SPEECH
+from service.domain.asking.templates import Source as VariableSource
+from service.domain.asking.templates import Variable, parse
 from service.domain.errors import Problem
 from service.domain.pipeline import Message
 from service.domain.pipelines.answer_schemas import ReadFile, Structure, structure
 from service.domain.pipelines.raw import RawPrompt
 from service.domain.pipelines.shape import Source
 from service.domain.pipelines.toml_lines import Path
-from service.domain.prompts import SPEECH
 from service.domain.spelling import did_you_mean, shown
-from service.domain.templates import Source as VariableSource
-from service.domain.templates import Variable, parse
 
 WAYS: Final = ("prompt", "prompt_file", "messages")
 """How a prompt may say what it asks."""

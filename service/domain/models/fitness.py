@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from service.domain import fallbacks
-from service.domain.catalogue import Model, Models
+from service.domain.asking import fallbacks
+from service.domain.asking.prompts import SPEECH, uses
+from service.domain.asking.sizes import MAX_TOKENS
+from service.domain.asking.turns import Request
 from service.domain.errors import Problem
-from service.domain.model_choice import SOON, Needs, nearest, spoken_of
+from service.domain.models.catalogue import Model, Models
+from service.domain.models.choice import SOON, Needs, nearest, spoken_of
 from service.domain.pipeline import Pipelines, Prompt
 from service.domain.pipelines.whereabouts import Spot, Whereabouts
-from service.domain.prompts import SPEECH, uses
-from service.domain.sizes import MAX_TOKENS
 from service.domain.spelling import shown
 from service.domain.times import rfc3339
-from service.domain.turns import Request
 
 GOVERNED: Final = ("temperature", "top_p", "top_k", "response_format", "reasoning")
 """Parameters that only some models take; all others are the Gateway's own (vendor API reference: chat completions)."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from service.domain.results import StoredResult
-from service.domain.usage import nanodollars
+from service.domain.use.usage import nanodollars
 from service.engine.row import Entry
 
 AMOUNTS: Final = (

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from service.domain.answers import Answer
+from service.domain.asking.answers import Answer
 from service.domain.job import Failure, Job
-from service.domain.prices import speech_cost
-from service.domain.usage import Usage, dollars, nanodollars, summed
+from service.domain.use.prices import speech_cost
+from service.domain.use.usage import Usage, dollars, nanodollars, summed
 
 
 def run_usage(job: Job, answers: Mapping[str, Answer | Failure]) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from service.domain.durations import HOUR
 from service.domain.job import Fact
-from service.domain.usage import NANO
+from service.domain.use.usage import NANO
 
 PREFIX: Final = "limit:"
 """Begins the names of the gates that stand for a pipeline's limit; the pipeline's name follows."""

@@ -9,8 +9,8 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from service.domain.asking.turns import Request
 from service.domain.errors import AnswerInvalid, ModelRefused, Permanent
-from service.domain.turns import Request
 
 Override = Mapping[str, JsonValue]
 

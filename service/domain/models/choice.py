@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final
 
-from service.domain.catalogue import Model, Models
+from service.domain.models.catalogue import Model, Models
 
 SOON: Final = 30 * 86_400.0
 """Seconds before its retirement from which on a model is no choice any more."""

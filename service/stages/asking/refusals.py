@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+from service.domain.asking.turns import Request
 from service.domain.errors import ModelRefused
 from service.domain.pipeline import canonical
-from service.domain.turns import Request
 
 KEPT: Final = 300.0
 """Seconds after which a refused model is tried anew."""

@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from pydantic import JsonValue
 
-from service.domain.prompts import INERT, TAG
+from service.domain.asking.prompts import INERT, TAG
 
 Request = Mapping[str, JsonValue]
 """The body of a request to the LLM Gateway."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from service.domain.completion import Completion
-from service.domain.prices import answer_cost
+from service.domain.asking.completion import Completion
 from service.domain.tally import PIPELINE_COST, PIPELINE_REQUESTS, PIPELINE_TOKENS, TOKENS
-from service.domain.usage import Usage
+from service.domain.use.prices import answer_cost
+from service.domain.use.usage import Usage
 from service.stages.context import Context
 
 

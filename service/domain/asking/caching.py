@@ -8,8 +8,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from service.domain.sizes import tokens
-from service.domain.turns import Request, messages_of
+from service.domain.asking.sizes import tokens
+from service.domain.asking.turns import Request, messages_of
 
 MARK: Final = MappingProxyType[str, JsonValue]({"type": "ephemeral"})
 LEAST: Final = MappingProxyType({"claude-sonnet-4-5": 1024, "claude-sonnet-4-6": 2048})

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-from service.domain.allowance import Granted
 from service.domain.errors import ServiceError
+from service.domain.models.allowance import Granted
 from service.engine.errors import StoreTrouble
 from service.engine.row import Row
-from service.ports import RateBudget
+from service.ports.budget import RateBudget
 
 GATHER: Final = 0.25
 """Seconds that whoever asks waits at most for others who may be about to."""

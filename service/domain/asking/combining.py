@@ -11,14 +11,14 @@ from typing import Any, Final
 import orjson
 from pydantic import JsonValue
 
-from service.domain.catalogue import Models
+from service.domain.asking.prompts import INERT, SPEECH, TAG, order
+from service.domain.asking.sizes import MAX_TOKENS
+from service.domain.asking.structured import Fits, read, schema_of, usable
+from service.domain.asking.templates import Source, parse
+from service.domain.asking.turns import unrepaired
 from service.domain.job import Fact
+from service.domain.models.catalogue import Models
 from service.domain.pipeline import Prompt, canonical
-from service.domain.prompts import INERT, SPEECH, TAG, order
-from service.domain.sizes import MAX_TOKENS
-from service.domain.structured import Fits, read, schema_of, usable
-from service.domain.templates import Source, parse
-from service.domain.turns import unrepaired
 
 OWN: Final = frozenset({"response_format", "max_tokens"})
 """Parameters that prompts of one request need not have in common: each has its own schema, and room for its answer."""

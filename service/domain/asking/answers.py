@@ -5,7 +5,7 @@ from pydantic import ConfigDict, JsonValue, ValidationError
 
 from service.domain.errors import StorageTrouble
 from service.domain.job import Fact
-from service.domain.usage import Usage
+from service.domain.use.usage import Usage
 
 
 class Answer(Fact):

@@ -7,15 +7,16 @@ from typing import Literal
 import structlog
 from pydantic import JsonValue
 
-from service.domain import fallbacks, happened, structured, turns
-from service.domain.catalogue import Model
-from service.domain.completion import Completion, words
+from service.domain import happened
+from service.domain.asking import fallbacks, structured, turns
+from service.domain.asking.completion import Completion, words
+from service.domain.asking.sizes import check_room, within_output
+from service.domain.asking.structured import Fits, Wrong
+from service.domain.asking.turns import Request, Said
 from service.domain.errors import AnswerInvalid, Code, ModelRefused, NoRoom, OutcomeUnknown, Permanent, Rejected
-from service.domain.sizes import check_room, within_output
-from service.domain.structured import Fits, Wrong
-from service.domain.turns import Request, Said
-from service.domain.usage import Usage, summed
-from service.stages.requests import Asking, completed, journaled, paid
+from service.domain.models.catalogue import Model
+from service.domain.use.usage import Usage, summed
+from service.stages.asking.requests import Asking, completed, journaled, paid
 
 Ask = Callable[[Request], Awaitable[Completion]]
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
+from service.domain.asking.prompts import TAG
+from service.domain.asking.turns import Request, Said, messages_of
 from service.domain.errors import NoRoom
-from service.domain.prompts import TAG
-from service.domain.turns import Request, Said, messages_of
 
 BYTES_PER_TOKEN: Final = 4
 MAX_TOKENS: Final = 1000

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from service.domain.catalogue import Model
 from service.domain.durations import HOUR
-from service.domain.usage import PLACES, Usage
+from service.domain.models.catalogue import Model
+from service.domain.use.usage import PLACES, Usage
 
 PRICED_ON: Final = "2026-10-07"
 """The day of the vendor's pricing page that the table is of."""

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import structlog
 from pydantic import JsonValue
 
-from service.domain import happened, prompts
-from service.domain.answers import Answer, stored_answer
+from service.domain import happened
+from service.domain.asking import prompts
+from service.domain.asking.answers import Answer, stored_answer
+from service.domain.asking.turns import Request
 from service.domain.errors import AnswerInvalid, Permanent
 from service.domain.job import Job
 from service.domain.pipeline import Prompt
@@ -14,10 +16,9 @@ from service.domain.results import JSON, TEXT
 from service.domain.speech import Spoken
 from service.domain.tally import ANSWERS
 from service.domain.times import rfc3339
-from service.domain.turns import Request
-from service.domain.usage import Usage, summed
-from service.stages.exchange import Exchange
-from service.stages.requests import Asking, until_stored
+from service.domain.use.usage import Usage, summed
+from service.stages.asking.exchange import Exchange
+from service.stages.asking.requests import Asking, until_stored
 
 
 async def ask(prompt: Prompt, used: Mapping[str, Answer], asking: Asking, *, before: Usage | None = None) -> Answer:

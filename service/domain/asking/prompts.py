@@ -6,10 +6,10 @@ from typing import Final, cast
 
 from pydantic import JsonValue
 
+from service.domain.asking.templates import Source, Variable, parse
 from service.domain.errors import Code, Permanent
 from service.domain.job import Fact, Recording
 from service.domain.pipeline import Prompt, canonical, in_order
-from service.domain.templates import Source, Variable, parse
 
 TAG: Final = "{{ transcript }}"
 """The one spelling that the Gateway fills (vendor API reference: transcript_id)."""
@@ -92,7 +92,7 @@ def render(prompt: Prompt, context: Context) -> tuple[list[dict[str, JsonValue]]
     """The messages, and whether the transcript's id must go with them for the Gateway to fill the tag.
 
     The first tag in exactly the Gateway's spelling is the one that the prompt wrote; what is put in for other
-    variables is never read as a template, here or there. A turn stands there without content (service.domain.turns).
+    variables is never read as a template, here or there. A turn stands there without content (see turns.py).
     Raises Permanent if the prompt needs utterances or an answer that are not there.
     """
     rendered: list[dict[str, JsonValue]] = []

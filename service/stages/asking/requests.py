@@ -12,22 +12,23 @@ from typing import Final, TypeVar
 
 import structlog
 
-from service.domain import caching, happened, prompts
-from service.domain.completion import Completion, stored_completion
+from service.domain import happened
+from service.domain.asking import caching, prompts
+from service.domain.asking.completion import Completion, stored_completion
+from service.domain.asking.turns import Request
 from service.domain.errors import Gate, ModelRefused, StorageTrouble, Throttled
 from service.domain.job import Job
 from service.domain.places import REQUEST_DIGITS
 from service.domain.results import JSON
 from service.domain.speech import Spoken
-from service.domain.turns import Request
-from service.domain.usage import Usage
+from service.domain.use.usage import Usage
 from service.engine.hold import Hold
 from service.engine.outage import pause_after
+from service.stages.asking.metering import metered
+from service.stages.asking.purse import Hand, Purse, Queued
 from service.stages.context import Context
 from service.stages.gates import through
 from service.stages.limits import within_limit
-from service.stages.metering import metered
-from service.stages.purse import Hand, Purse, Queued
 from service.stages.vendor import counted
 
 UNTOLD: Final = 60.0

@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import structlog
 
-from service.domain import combining, happened, prompts
-from service.domain.answers import Answer
+from service.domain import happened
+from service.domain.asking import combining, prompts
+from service.domain.asking.answers import Answer
 from service.domain.errors import Code, Permanent, StorageTrouble, TranscriptMissing, Transient
 from service.domain.job import Failure
 from service.domain.pipeline import Pipeline, Prompt
 from service.domain.tally import ANSWERS
 from service.engine.errors import StoreTrouble
-from service.stages.ask import ask, known
-from service.stages.combine import Shares, combine
+from service.stages.asking.ask import ask, known
+from service.stages.asking.combine import Shares, combine
+from service.stages.asking.purse import Queued
+from service.stages.asking.requests import Asking
 from service.stages.gates import Parked
-from service.stages.purse import Queued
-from service.stages.requests import Asking
 
 Later = Transient | Parked | Queued | TranscriptMissing
 """`TranscriptMissing`: the vendor has the transcript no longer, and our own copy was not tried yet."""

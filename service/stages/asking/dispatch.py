@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from service.domain import happened
-from service.domain.allowance import Granted, model_of, queue_of
+from service.domain.models.allowance import Granted, model_of, queue_of
 from service.engine.errors import StoreTrouble
 from service.engine.outage import pause_after
 from service.engine.row import RowId, Waiting

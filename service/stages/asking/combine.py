@@ -7,20 +7,22 @@ from typing import Final
 import structlog
 from pydantic import JsonValue
 
-from service.domain import combining, happened, prompts, usage
-from service.domain.answers import Answer
-from service.domain.combining import Task
-from service.domain.completion import Completion, Finish
+from service.domain import happened
+from service.domain.asking import combining, prompts
+from service.domain.asking.answers import Answer
+from service.domain.asking.combining import Task
+from service.domain.asking.completion import Completion, Finish
+from service.domain.asking.structured import schema_of
+from service.domain.asking.templates import Source
+from service.domain.asking.turns import Request
 from service.domain.errors import Permanent, TranscriptMissing
 from service.domain.pipeline import Prompt
-from service.domain.structured import schema_of
-from service.domain.templates import Source
 from service.domain.times import rfc3339
-from service.domain.turns import Request
-from service.domain.usage import Usage
-from service.stages.ask import context_of, known, rendered, stored
-from service.stages.exchange import Exchange
-from service.stages.requests import Asking, entered, journaled, until_stored
+from service.domain.use import usage
+from service.domain.use.usage import Usage
+from service.stages.asking.ask import context_of, known, rendered, stored
+from service.stages.asking.exchange import Exchange
+from service.stages.asking.requests import Asking, entered, journaled, until_stored
 
 IN_DOUBT_AT_MOST: Final = 3
 """Tries of unknown outcome, after which prompts that could share a request are asked one by one."""

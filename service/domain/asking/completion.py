@@ -8,7 +8,7 @@ from pydantic import ConfigDict, JsonValue, ValidationError
 
 from service.domain.errors import Code, Permanent, StorageTrouble
 from service.domain.job import Fact
-from service.domain.usage import Usage
+from service.domain.use.usage import Usage
 
 
 class Finish(StrEnum):
