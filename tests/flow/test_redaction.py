@@ -23,13 +23,14 @@ from tests.longrun.processes import eventually as until_true
 from tests.premises import SECRET, Premises, eventually, until
 from tests.standin import KEY, QUICK, clear_faults, ledger, running, script, set_faults
 
-PLANTED = ("Zanzibar", "Velociraptor", "Marmalade", "4711", "Quetzalcoatl", "Pomegranate")
+PLANTED = ("Zanzibar", "Velociraptor", "Marmalade", "4711081523", "Quetzalcoatl", "Pomegranate")
+# A shorter number would stand in some id or other by chance.
 """What is said and must not be told: by two policies, by the request's own list, and a number."""
 PRIVATE = {"person_name": ["Zanzibar", "Quetzalcoatl Marmalade"], "occupation": ["Velociraptor"]}
 SAID = (
     "Good morning, this is Zanzibar, how can I help?",
     "My name is Quetzalcoatl Marmalade and my kettle is a Pomegranate.",
-    "A Velociraptor, then. Zanzibar will send number 4711 on Friday.",
+    "A Velociraptor, then. Zanzibar will send number 4711081523 on Friday.",
 )
 PIPELINES = """
 [defaults]
@@ -188,7 +189,7 @@ async def test_the_event_waits_for_the_audio_and_is_woken_by_its_callback(
     (audio,) = premises.files("redacted.wav")
     assert event["data"]["files"]["redacted_audio"] == audio.as_uri()
     assert b"########" in audio.read_bytes()
-    assert not any(word.encode() in audio.read_bytes() for word in ("Zanzibar", "Quetzalcoatl", "4711"))
+    assert not any(word.encode() in audio.read_bytes() for word in ("Zanzibar", "Quetzalcoatl", "4711081523"))
 
 
 @pytest.mark.anyio
