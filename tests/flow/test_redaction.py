@@ -24,8 +24,7 @@ from tests.premises import SECRET, Premises, eventually, until
 from tests.standin import KEY, QUICK, clear_faults, ledger, running, script, set_faults
 
 PLANTED = ("Zanzibar", "Velociraptor", "Marmalade", "4711081523", "Quetzalcoatl", "Pomegranate")
-# A shorter number would stand in some id or other by chance.
-"""What is said and must not be told: by two policies, by the request's own list, and a number."""
+"""What is said and must not be told: by two policies, by the request's own list, and a number that no id holds."""
 PRIVATE = {"person_name": ["Zanzibar", "Quetzalcoatl Marmalade"], "occupation": ["Velociraptor"]}
 SAID = (
     "Good morning, this is Zanzibar, how can I help?",
