@@ -55,7 +55,7 @@ def arrivals(grounds: Grounds, take: Callable[[Recording, Sequence[str]], object
 
 async def attended(subject: Arrivals, done: asyncio.Event) -> None:
     attending = asyncio.create_task(subject.attend())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await done.wait()
     attending.cancel()
     await asyncio.wait([attending])
@@ -167,7 +167,7 @@ async def test_what_is_gone_is_forgotten_and_taken_again_when_it_comes_back(tmp_
 
     subject = arrivals(grounds, take)
     attending = asyncio.create_task(subject.attend())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         subject.notice(standing, urgent=True)
         await taken.get()
         await until(lambda: subject._files["one.mp3"].done is not None)
@@ -222,7 +222,7 @@ async def test_reading_a_large_file_is_given_up_at_once_when_cancelled(
 
     monkeypatch.setattr(describe, "sha256", Endless)
     hashing = asyncio.create_task(describe.measured(path))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asyncio.to_thread(reading.wait, 5)
         hashing.cancel()
         await asyncio.wait([hashing])

@@ -183,7 +183,7 @@ async def test_a_cancelled_read_is_over_before_the_file_is_closed(
 
     monkeypatch.setattr(files, "_open", lambda *_: BufferedReader(Slow(recording.location)))
     reader = asyncio.create_task(read(recording))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asyncio.to_thread(reading.wait, 5)
         reader.cancel()
         await asyncio.wait([reader], timeout=0.1)

@@ -63,7 +63,7 @@ async def watching(folder: Path, taken: Taken, **options: object) -> AsyncIterat
         assert not watch.done()
     finally:
         watch.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(asyncio.CancelledError):
                 await watch
 

@@ -129,7 +129,7 @@ class Post:
             assert not watch.done()
         finally:
             watch.cancel()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 with pytest.raises(asyncio.CancelledError):
                     await watch
 

@@ -91,7 +91,7 @@ async def test_a_change_while_running_hurts_only_the_prompt_that_it_touches_and_
             answers = event["data"]["answers"]
             assert "content" in answers["summary"]
             assert answers["mood"]["error"]["code"] == "prompt_rejected"
-        await eventually(lambda: bool(told(lines, "model.doubted")), within=10.0)
+        await eventually(lambda: bool(told(lines, "model.doubted")))
         assert await premises.metric(addresses, "afterword_model_doubts") == 1
     (doubted,) = told(lines, "model.doubted")
     assert doubted == {
@@ -109,7 +109,7 @@ async def test_each_finding_is_told_once_and_once_that_it_is_over(premises: Prem
         set_faults(premises.standin, {"do": "withdraw", "model": "gpt-4.1", "parameter": "temperature"})
         await eventually(lambda: bool(told(lines, "model.doubted")))
         told_at = await heard(premises, addresses)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await heard(premises, addresses) < told_at + 0.3:
                 pass
         assert await premises.metric(addresses, "afterword_model_doubts") == 1

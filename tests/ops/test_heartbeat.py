@@ -101,7 +101,7 @@ async def test_a_store_that_hangs_stops_no_heart() -> None:
     patient.shelf.hang = asyncio.Event()
     with capture_logs() as lines:
         beating = asyncio.ensure_future(patient.heart.beat())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(lines) < 3:
                 await asyncio.sleep(0.01)
         beating.cancel()
