@@ -137,7 +137,8 @@ class Workers:
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._something.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._something.wait()
         self._something.clear()
 
     async def _claim(self) -> bool:

@@ -44,7 +44,9 @@ class Heartbeat:
 
     async def _looked(self) -> Overview | None:
         try:
-            return await asyncio.wait_for(self._look(), self._within)
+            # Not `wait_for`: up to Python 3.11 it forgets a cancellation that comes just as what it waits for ends.
+            async with asyncio.timeout(self._within):
+                return await self._look()
         except Exception:  # noqa: BLE001  # whatever it is: the heart goes on beating, and says that it knows nothing
             return None
 

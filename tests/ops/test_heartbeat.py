@@ -123,3 +123,15 @@ async def test_a_backlog_at_a_model_is_told_at_the_rate_that_it_may_be_asked_at(
     ]
     line = await patient.line()
     assert (line["queued"], line["backlog_seconds"]) == (2, 1200.0)
+
+
+@pytest.mark.anyio
+async def test_a_stop_that_comes_just_as_the_look_ends_is_heard() -> None:
+    looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    beating = asyncio.ensure_future(Heartbeat(lambda: looked, lambda: 0.0, every=60.0).beat())
+    await asyncio.sleep(0)
+    looked.set_result(None)
+    beating.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(beating, return_exceptions=True)
+    assert beating.cancelled()
